@@ -1,0 +1,7 @@
+//! Vestibule: a reverse-proxy authentication gateway.
+
+pub mod clock;
+
+pub mod random;
+
+pub mod secret;
