@@ -5,3 +5,5 @@ pub mod clock;
 pub mod random;
 
 pub mod secret;
+
+pub mod oidc;
