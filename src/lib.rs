@@ -7,3 +7,5 @@ pub mod random;
 pub mod secret;
 
 pub mod oidc;
+
+pub mod jose;
