@@ -9,3 +9,5 @@ pub mod secret;
 pub mod oidc;
 
 pub mod jose;
+
+pub mod identity;
