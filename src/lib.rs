@@ -11,3 +11,5 @@ pub mod oidc;
 pub mod jose;
 
 pub mod identity;
+
+pub mod routes;

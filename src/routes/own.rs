@@ -1,0 +1,63 @@
+//! Our own paths on every protected host.
+
+use std::sync::Arc;
+
+/// Where metadata of protected resources are: RFC 9728 section 3.1. The path of the resource follows.
+pub const PROTECTED_RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource";
+
+/// An endpoint of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnPath {
+    /// The chooser.
+    SignIn,
+    /// The start of a login.
+    Start,
+    /// The redirect URI of the identity provider with this id.
+    Callback(Arc<str>),
+    /// The end of a session.
+    SignOut,
+    /// Where the identity provider's end_session returns to.
+    SignedOut,
+    /// JSON of the identity.
+    Userinfo,
+    /// Forward-auth for other proxies.
+    Auth,
+    /// Keys of our assertions and client assertions.
+    Jwks,
+    /// Metadata of the API that the route at this place of the file leads to.
+    ProtectedResource(usize),
+    /// A path under our prefix that does not exist.
+    Unknown,
+}
+
+impl OwnPath {
+    /// Names the endpoint that `rest` stands for, the path behind the prefix.
+    pub fn of(rest: &str) -> Self {
+        match rest {
+            "/sign_in" => Self::SignIn,
+            "/start" => Self::Start,
+            "/sign_out" => Self::SignOut,
+            "/signed_out" => Self::SignedOut,
+            "/userinfo" => Self::Userinfo,
+            "/auth" => Self::Auth,
+            "/jwks" => Self::Jwks,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The name in logs.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::SignIn => "sign_in",
+            Self::Start => "start",
+            Self::Callback(_) => "callback",
+            Self::SignOut => "sign_out",
+            Self::SignedOut => "signed_out",
+            Self::Userinfo => "userinfo",
+            Self::Auth => "auth",
+            Self::Jwks => "jwks",
+            Self::ProtectedResource(_) => "protected_resource",
+            Self::Unknown => "unknown",
+        }
+    }
+}
