@@ -13,3 +13,5 @@ pub mod jose;
 pub mod identity;
 
 pub mod routes;
+
+pub mod session;
