@@ -15,3 +15,5 @@ pub mod identity;
 pub mod routes;
 
 pub mod session;
+
+pub mod relying_party;
