@@ -17,3 +17,5 @@ pub mod routes;
 pub mod session;
 
 pub mod relying_party;
+
+pub mod resource_server;
