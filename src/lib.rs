@@ -19,3 +19,5 @@ pub mod session;
 pub mod relying_party;
 
 pub mod resource_server;
+
+pub mod decision;

@@ -1,0 +1,174 @@
+//! Decisions by access token, and on preflights.
+
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::decision::Caller;
+use crate::decision::Decision;
+use crate::decision::Facts;
+use crate::decision::Permit;
+use crate::decision::ProofFact;
+use crate::decision::Rejection;
+use crate::decision::TokenFact;
+use crate::jose::claims::numeric_date;
+use crate::jose::dpop::ProofExpected;
+use crate::jose::dpop::verify_proof;
+use crate::jose::policy::LEEWAY_DEFAULT;
+use crate::resource_server::LiveToken;
+use crate::resource_server::Presented;
+use crate::resource_server::TokenRefusal;
+use crate::resource_server::presented;
+use crate::routes::BearerSettings;
+use crate::routes::CorsPreflight;
+use crate::routes::Dpop;
+use crate::routes::Origin;
+use crate::routes::RequestView;
+use crate::routes::Route;
+use crate::routes::StepUp;
+use crate::routes::first_admitting;
+
+/// What a token, or its absence, makes of a request.
+pub(super) enum Verdict<'a> {
+    /// This.
+    Done(Decision),
+    /// The token must be checked first.
+    NeedToken(Arc<BearerSettings>, &'a str),
+    /// It must be known whether the proof of this name was used before.
+    NeedProof(String),
+    /// There is none, or none counts on this route.
+    NotByToken,
+}
+
+/// Decides on what needs no session.
+pub(super) fn judge<'a>(
+    route: &Arc<Route>,
+    origin: &Origin,
+    request: &RequestView<'a>,
+    facts: &Facts,
+    now: Timestamp,
+) -> Verdict<'a> {
+    if route.cors_preflight == CorsPreflight::Pass && is_preflight(request) {
+        return Verdict::Done(Decision::Forward(Permit::new(route, Caller::Preflight)));
+    }
+    let Some(settings) = &route.bearer else {
+        return Verdict::NotByToken;
+    };
+    let reject = |rejection| Verdict::Done(Decision::Reject(rejection));
+    let (token, shown) = match presented(request.headers, request.query) {
+        Ok(Presented::Nothing) => return Verdict::NotByToken,
+        Ok(Presented::Bound(..)) if settings.dpop == Dpop::Refused => return Verdict::NotByToken,
+        Ok(Presented::Token(token)) => (token, Shown::AsBearer),
+        Ok(Presented::Bound(token, proof)) => (token, Shown::WithProof(proof)),
+        Err(problem) => return reject(Rejection::TokenUnclear(problem)),
+    };
+    match &facts.token {
+        TokenFact::NotAsked => Verdict::NeedToken(Arc::clone(settings), token),
+        TokenFact::Unavailable => reject(Rejection::TokenUnavailable),
+        TokenFact::Invalid(refusal) => reject(Rejection::TokenInvalid(*refusal)),
+        TokenFact::Valid(live) => {
+            match check_binding(settings, live, token, shown, origin, request, now) {
+                Ok(None) => (),
+                Ok(Some(name)) => match facts.proof {
+                    ProofFact::NotAsked => return Verdict::NeedProof(name),
+                    ProofFact::Unavailable => return reject(Rejection::TokenUnavailable),
+                    ProofFact::Used => {
+                        return reject(Rejection::TokenInvalid(TokenRefusal::Proof));
+                    }
+                    ProofFact::Fresh => (),
+                },
+                Err(refusal) => return reject(Rejection::TokenInvalid(refusal)),
+            }
+            if needs_step_up(route.step_up.as_ref(), live, now) {
+                return reject(Rejection::TokenStepUp);
+            }
+            if !is_admitted(route, settings, request, live) {
+                return reject(Rejection::TokenInsufficient);
+            }
+            let caller = Caller::Token(Arc::clone(live));
+            Verdict::Done(Decision::Forward(Permit::new(route, caller)))
+        }
+    }
+}
+
+/// How a token came.
+#[derive(Clone, Copy)]
+enum Shown<'a> {
+    /// By the scheme `Bearer`.
+    AsBearer,
+    /// By the scheme `DPoP`, with this proof.
+    WithProof(Option<&'a str>),
+}
+
+/// Checks that a bound token comes with the proof of its key, and an unbound one without. Returns the
+/// name of the proof, which must not have been used before.
+///
+/// Implements RFC 9449 sections 7.1 and 7.2.
+fn check_binding(
+    settings: &BearerSettings,
+    live: &LiveToken,
+    token: &str,
+    shown: Shown<'_>,
+    origin: &Origin,
+    request: &RequestView<'_>,
+    now: Timestamp,
+) -> Result<Option<String>, TokenRefusal> {
+    let (bound_to, proof) = match (shown, &live.bound_to) {
+        // Without this a stolen bound token could be used by whoever calls it a bearer token.
+        (Shown::AsBearer, Some(_)) => return Err(TokenRefusal::SenderConstrained),
+        (Shown::AsBearer, None) if settings.dpop == Dpop::Required => {
+            return Err(TokenRefusal::Unbound);
+        }
+        (Shown::AsBearer, None) => return Ok(None),
+        (Shown::WithProof(_), None) => return Err(TokenRefusal::Unbound),
+        (Shown::WithProof(proof), Some(bound_to)) => (bound_to, proof),
+    };
+    let proof = proof.ok_or(TokenRefusal::Proof)?;
+    let expected = ProofExpected {
+        method: request.method,
+        url: &format!("{origin}{}", request.path),
+        access_token: token,
+    };
+    let proof = verify_proof(proof, expected, now).map_err(|_| TokenRefusal::Proof)?;
+    if proof.thumbprint != *bound_to {
+        return Err(TokenRefusal::Proof);
+    }
+    Ok(Some(format!("dpop {} {}", proof.thumbprint, proof.jti)))
+}
+
+/// Whether the token comes from no login as `asked` for. What it does not say about its login counts as
+/// not done. The age is that of this request: a remembered token grows old too.
+pub(super) fn needs_step_up(asked: Option<&StepUp>, live: &LiveToken, now: Timestamp) -> bool {
+    let Some(asked) = asked else {
+        return false;
+    };
+    let claims = &live.identity.claims;
+    let acr = claims.get("acr").and_then(|value| value.as_str());
+    let has_acr = asked.acr_values.is_empty()
+        || acr.is_some_and(|acr| asked.acr_values.iter().any(|one| one == acr));
+    let is_fresh = asked.max_age.is_none_or(|max_age| {
+        let login = claims.get("auth_time").and_then(numeric_date);
+        login.is_some_and(|at| at <= now.after(LEEWAY_DEFAULT) && now <= at.after(max_age))
+    });
+    !(has_acr && is_fresh)
+}
+
+fn is_admitted(
+    route: &Route,
+    settings: &BearerSettings,
+    request: &RequestView<'_>,
+    live: &LiveToken,
+) -> bool {
+    let identity = &live.identity;
+    let has_scope = |scope: &String| identity.scopes.contains(scope);
+    let address = request.client_address;
+    settings.scopes.iter().all(has_scope)
+        && first_admitting(&route.allow, identity, request.method, address).is_some()
+}
+
+/// Whether a browser asks before a request of another site (Fetch, section 4.8).
+fn is_preflight(request: &RequestView<'_>) -> bool {
+    request.method == "OPTIONS"
+        && request.header("origin").is_some()
+        && request.header("access-control-request-method").is_some()
+        && !request.is_upgrade()
+}
