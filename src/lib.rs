@@ -21,3 +21,5 @@ pub mod relying_party;
 pub mod resource_server;
 
 pub mod decision;
+
+pub mod pages;
