@@ -23,3 +23,5 @@ pub mod resource_server;
 pub mod decision;
 
 pub mod pages;
+
+pub mod store;

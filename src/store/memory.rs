@@ -1,0 +1,263 @@
+//! A store in memory, for tests.
+//!
+//! Owns bounded maps behind one lock. Does not survive a restart and shares nothing between processes,
+//! so `gateway.yaml` cannot ask for it.
+
+use std::collections::BTreeSet;
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+
+use crate::clock::Timestamp;
+use crate::store::Key;
+use crate::store::Record;
+use crate::store::SWEEP_COUNT_MAX;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::store::check_value;
+
+/// A store that forgets everything when it is dropped.
+#[derive(Debug)]
+pub struct MemoryStore {
+    entries_max: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    records: HashMap<Key, Record>,
+    index: HashMap<Key, BTreeSet<Key>>,
+    used: HashMap<Key, Timestamp>,
+}
+
+impl MemoryStore {
+    /// Makes an empty store for at most `entries_max` records and one-time values together.
+    pub fn new(entries_max: usize) -> Self {
+        Self {
+            entries_max,
+            state: Mutex::default(),
+        }
+    }
+
+    fn room(&self, state: &State) -> Result<(), StoreError> {
+        if state.records.len() + state.used.len() >= self.entries_max {
+            return Err(StoreError::Full {
+                max: self.entries_max,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn remove(&mut self, key: &Key) -> bool {
+        let Some(record) = self.records.remove(key) else {
+            return false;
+        };
+        for hash in &record.index {
+            let Some(keys) = self.index.get_mut(hash) else {
+                continue;
+            };
+            keys.remove(key);
+            if keys.is_empty() {
+                self.index.remove(hash);
+            }
+        }
+        true
+    }
+
+    fn find(&self, index: &Key) -> Vec<Key> {
+        self.index
+            .get(index)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn put_new(&self, mut record: Record) -> Result<(), StoreError> {
+        record.check()?;
+        record.index = record.index_set();
+        let mut state = self.state.lock();
+        if state.records.contains_key(&record.key) {
+            return Err(StoreError::AlreadyExists);
+        }
+        self.room(&state)?;
+        for hash in &record.index {
+            state.index.entry(*hash).or_default().insert(record.key);
+        }
+        state.records.insert(record.key, record);
+        Ok(())
+    }
+
+    async fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        let state = self.state.lock();
+        Ok(state
+            .records
+            .get(key)
+            .filter(|record| record.expires_at > now)
+            .cloned())
+    }
+
+    async fn replace(
+        &self,
+        key: &Key,
+        expected_version: u64,
+        value: Vec<u8>,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        check_value(&value)?;
+        let mut state = self.state.lock();
+        let Some(record) = state.records.get_mut(key) else {
+            return Ok(false);
+        };
+        if record.version != expected_version || record.expires_at <= now {
+            return Ok(false);
+        }
+        record.version = expected_version
+            .checked_add(1)
+            .ok_or_else(|| StoreError::corrupt("a version counter is at its end"))?;
+        record.value = value;
+        record.expires_at = expires_at;
+        Ok(true)
+    }
+
+    async fn touch(
+        &self,
+        key: &Key,
+        last_seen: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.state.lock();
+        let Some(record) = state.records.get_mut(key) else {
+            return Ok(false);
+        };
+        if record.expires_at <= last_seen {
+            return Ok(false);
+        }
+        if record.last_seen <= last_seen {
+            record.last_seen = last_seen;
+            record.expires_at = expires_at;
+        }
+        Ok(true)
+    }
+
+    async fn delete(&self, key: &Key) -> Result<bool, StoreError> {
+        Ok(self.state.lock().remove(key))
+    }
+
+    async fn find(&self, index: &Key) -> Result<Vec<Key>, StoreError> {
+        Ok(self.state.lock().find(index))
+    }
+
+    async fn delete_by_index(&self, index: &Key) -> Result<Vec<Key>, StoreError> {
+        let mut state = self.state.lock();
+        let keys = state.find(index);
+        for key in &keys {
+            state.remove(key);
+        }
+        Ok(keys)
+    }
+
+    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let limit = limit.min(SWEEP_COUNT_MAX);
+        let mut state = self.state.lock();
+        let ended: Vec<Key> = state
+            .records
+            .values()
+            .filter(|record| record.expires_at <= now)
+            .map(|record| record.key)
+            .take(limit)
+            .collect();
+        for key in &ended {
+            state.remove(key);
+        }
+        let mut left = limit - ended.len();
+        let mut count = ended.len();
+        state.used.retain(|_, expires_at| {
+            let remove = left > 0 && *expires_at <= now;
+            if remove {
+                left -= 1;
+                count += 1;
+            }
+            !remove
+        });
+        Ok(count)
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn once(
+        &self,
+        key: Key,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.state.lock();
+        let known = state.used.get(&key).copied();
+        if expires_at <= now || known.is_some_and(|until| until > now) {
+            return Ok(false);
+        }
+        if known.is_none() {
+            self.room(&state)?;
+        }
+        state.used.insert(key, expires_at);
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn record(key: u8) -> Record {
+        Record {
+            key: [key; 32],
+            value: Vec::new(),
+            expires_at: Timestamp(10),
+            last_seen: Timestamp(0),
+            index: vec![[9; 32]],
+            version: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_store_takes_nothing_new() {
+        let store = MemoryStore::new(2);
+        store.put_new(record(1)).await.unwrap();
+        assert!(
+            store
+                .once([1; 32], Timestamp(10), Timestamp(0))
+                .await
+                .unwrap()
+        );
+        let full = Err(StoreError::Full { max: 2 });
+        assert_eq!(store.put_new(record(2)).await, full);
+        assert_eq!(
+            store
+                .once([2; 32], Timestamp(10), Timestamp(0))
+                .await
+                .map(|_| ()),
+            full
+        );
+        assert!(store.delete(&[1; 32]).await.unwrap());
+        store.put_new(record(2)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_index_of_deleted_records_takes_no_memory() {
+        let store = MemoryStore::new(2);
+        store.put_new(record(1)).await.unwrap();
+        store.delete_by_index(&[9; 32]).await.unwrap();
+        assert!(store.state.lock().index.is_empty());
+    }
+}
