@@ -25,3 +25,5 @@ pub mod decision;
 pub mod pages;
 
 pub mod store;
+
+pub mod outbound;
