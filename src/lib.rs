@@ -27,3 +27,5 @@ pub mod pages;
 pub mod store;
 
 pub mod outbound;
+
+pub mod telemetry;

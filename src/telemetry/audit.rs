@@ -1,0 +1,193 @@
+//! Audit events: who came in, who did not, who left.
+//!
+//! Owns the kinds of events and their fields. Invariant: no event holds a token, a code, a cookie or a
+//! session id.
+
+use std::net::IpAddr;
+
+use tracing::Level;
+use tracing::field;
+
+use crate::telemetry::escape::clip;
+use crate::telemetry::fields;
+use crate::telemetry::request_id::RequestId;
+
+/// The target of audit events.
+pub const TARGET: &str = "audit";
+
+/// Where an event comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The id of the request that caused it; none when no request did.
+    pub request_id: Option<&'a RequestId>,
+    /// The address of the caller.
+    pub client_address: Option<IpAddr>,
+    /// The id of the identity provider.
+    pub idp: Option<&'a str>,
+}
+
+/// A person: unique is the subject at the identity provider; the user is for reading.
+#[derive(Clone, Copy, Debug)]
+pub struct Person<'a> {
+    /// The subject at the identity provider.
+    pub subject: &'a str,
+    /// The attribute `user`.
+    pub user: &'a str,
+}
+
+/// Why a session ended without its user asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// The identity provider sent a back-channel logout.
+    BackchannelLogout,
+    /// The identity provider's page called our front-channel logout.
+    FrontchannelLogout,
+    /// An administrator revoked it.
+    Revoked,
+    /// The identity provider refused to renew its tokens.
+    RefreshRefused,
+    /// Somebody logged in anew in the same browser.
+    Replaced,
+    /// Its lifetime is over.
+    Expired,
+}
+
+impl SessionEnd {
+    /// The word in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BackchannelLogout => "backchannel_logout",
+            Self::FrontchannelLogout => "frontchannel_logout",
+            Self::Revoked => "revoked",
+            Self::RefreshRefused => "refresh_refused",
+            Self::Replaced => "replaced",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// Something an auditor wants to know.
+#[derive(Clone, Copy, Debug)]
+pub enum AuditEvent<'a> {
+    /// A login created a session.
+    LoginSucceeded(Person<'a>),
+    /// A login failed.
+    LoginFailed {
+        /// The check that failed, or what the identity provider said.
+        reason: &'a str,
+        /// The error code of the protocol, such as `access_denied`.
+        code: Option<&'a str>,
+    },
+    /// A user signed out.
+    SignedOut(Person<'a>),
+    /// A session ended without its user asking.
+    SessionEnded {
+        /// Whose it was.
+        person: Person<'a>,
+        /// Why.
+        cause: SessionEnd,
+    },
+}
+
+impl AuditEvent<'_> {
+    /// Writes the event.
+    pub fn emit(&self, origin: &Origin<'_>) {
+        let (event, person, reason, code) = match *self {
+            Self::LoginSucceeded(person) => ("login_succeeded", Some(person), None, None),
+            Self::LoginFailed { reason, code } => ("login_failed", None, Some(reason), code),
+            Self::SignedOut(person) => ("signed_out", Some(person), None, None),
+            Self::SessionEnded { person, cause } => {
+                ("session_ended", Some(person), Some(cause.as_str()), None)
+            }
+        };
+        tracing::event!(target: TARGET, Level::INFO, {
+            { fields::EVENT } = event,
+            { fields::REQUEST_ID } = origin.request_id.map(RequestId::as_str),
+            { fields::CLIENT_ADDRESS } = origin.client_address.map(field::display),
+            { fields::IDP } = origin.idp.map(clip),
+            { fields::SUBJECT } = person.map(|person| clip(person.subject)),
+            { fields::USER } = person.map(|person| clip(person.user)),
+            { fields::REASON } = reason.map(clip),
+            { fields::CODE } = code.map(clip)
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::Value;
+    use serde_json::json;
+
+    use super::*;
+    use crate::telemetry::logging::LogFormat;
+    use crate::telemetry::logging::tests::logged;
+
+    fn written(event: AuditEvent<'_>) -> Value {
+        let id = RequestId::parse("r-1").unwrap();
+        let origin = Origin {
+            request_id: Some(&id),
+            client_address: None,
+            idp: Some("corp"),
+        };
+        let text = logged(LogFormat::Json, "warn", || event.emit(&origin));
+        let mut value: Value = serde_json::from_str(&text).unwrap();
+        value.as_object_mut().unwrap().remove("timestamp").unwrap();
+        value
+    }
+
+    fn check(event: AuditEvent<'_>, expected: Value) {
+        let mut all = json!({
+            "level": "INFO", "target": "audit", "request_id": "r-1", "idp": "corp",
+        });
+        all.as_object_mut()
+            .unwrap()
+            .extend(expected.as_object().unwrap().clone());
+        assert_eq!(written(event), all);
+    }
+
+    #[test]
+    fn each_event_has_its_name_and_fields() {
+        let person = Person {
+            subject: "s1",
+            user: "alice",
+        };
+        check(
+            AuditEvent::LoginSucceeded(person),
+            json!({"event": "login_succeeded", "subject": "s1", "user": "alice"}),
+        );
+        check(
+            AuditEvent::LoginFailed {
+                reason: "nonce mismatch",
+                code: None,
+            },
+            json!({"event": "login_failed", "reason": "nonce mismatch"}),
+        );
+        check(
+            AuditEvent::LoginFailed {
+                reason: "not assigned",
+                code: Some("access_denied"),
+            },
+            json!({"event": "login_failed", "reason": "not assigned", "code": "access_denied"}),
+        );
+        check(
+            AuditEvent::SignedOut(person),
+            json!({"event": "signed_out", "subject": "s1", "user": "alice"}),
+        );
+        check(
+            AuditEvent::SessionEnded {
+                person,
+                cause: SessionEnd::Revoked,
+            },
+            json!({"event": "session_ended", "subject": "s1", "user": "alice", "reason": "revoked"}),
+        );
+    }
+
+    #[test]
+    fn the_description_of_an_identity_provider_cannot_forge_an_event() {
+        let reason = "x\n{\"event\":\"login_succeeded\"}";
+        let event = AuditEvent::LoginFailed { reason, code: None };
+        assert_eq!(written(event)["reason"], reason);
+    }
+}
