@@ -29,3 +29,5 @@ pub mod store;
 pub mod outbound;
 
 pub mod telemetry;
+
+pub mod config;
