@@ -31,3 +31,7 @@ pub mod outbound;
 pub mod telemetry;
 
 pub mod config;
+
+pub mod gateway;
+
+pub mod endpoints;

@@ -1,0 +1,57 @@
+//! The identity as JSON, for the app's own pages. Never a token.
+
+use http::StatusCode;
+use serde_json::json;
+
+use crate::decision::CookieState;
+use crate::endpoints::Call;
+use crate::endpoints::answer::Answer;
+use crate::endpoints::failure::Failure;
+use crate::endpoints::query;
+use crate::pages::problem::PROBLEM_CONTENT_TYPE;
+use crate::pages::problem::Problem;
+
+/// `GET /oauth2/userinfo`.
+pub async fn handle(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
+    let CookieState::Live(live) = call.session().await? else {
+        return Ok(login_required(call, "/"));
+    };
+    call.gateway
+        .sessions
+        .touch(&live, &call.snapshot.policy.sessions, call.now);
+    let identity = &live.session.identity;
+    let expires_at = live
+        .session
+        .expires_at(&call.snapshot.policy.sessions, live.last_seen());
+    let value = json!({
+        "user": identity.user,
+        "subject": identity.subject,
+        "preferred_username": identity.preferred_username,
+        "email": identity.email,
+        "email_verified": identity.email_verified,
+        "name": identity.name,
+        "groups": identity.groups,
+        "roles": identity.roles,
+        "idp": identity.identity_provider,
+        "expires_at": expires_at,
+    });
+    Ok(Answer::json_value(StatusCode::OK, &value))
+}
+
+/// 401 for a program: there is no session, and where to get one.
+pub fn login_required(call: &Call<'_>, return_to: &str) -> Answer {
+    let url = call.own_url("/start", &query::write(&[("rd", Some(return_to))]));
+    let problem = Problem::new(
+        StatusCode::UNAUTHORIZED.as_u16(),
+        "login_required",
+        "There is no session. Open the login_url in a browser.",
+        call.request_id.as_str(),
+    )
+    .with("login_url", format!("{}{url}", call.origin));
+    Answer::json(
+        StatusCode::UNAUTHORIZED,
+        PROBLEM_CONTENT_TYPE,
+        problem.to_bytes(),
+    )
+    .because("login_required")
+}

@@ -1,0 +1,88 @@
+//! What all requests share.
+//!
+//! Owns the snapshot of the settings in force, which a reload swaps as a whole, and the sessions, which
+//! outlive it. A request takes one snapshot at its start and keeps it to its end, so no request ever
+//! sees half of an old file and half of a new one.
+
+mod assertion;
+mod sessions;
+mod snapshot;
+mod tokens;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+pub use assertion::Assertions;
+pub use sessions::Sessions;
+pub use snapshot::Snapshot;
+pub use snapshot::SnapshotError;
+pub use tokens::Tokens;
+
+use crate::clock::Timestamp;
+use crate::decision::SessionFact;
+use crate::session::SessionId;
+use crate::telemetry::metrics::Metrics;
+
+/// The running gateway, without its sockets.
+#[derive(Debug)]
+pub struct Gateway {
+    snapshot: ArcSwap<Snapshot>,
+    /// Browser sessions.
+    pub sessions: Arc<Sessions>,
+    /// Access tokens that callers have shown.
+    pub tokens: Tokens,
+    /// Signed statements about users.
+    pub assertions: Assertions,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+impl Gateway {
+    /// Puts the parts together.
+    pub fn new(snapshot: Snapshot, sessions: Sessions, metrics: Metrics) -> Self {
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            sessions: Arc::new(sessions),
+            tokens: Tokens::default(),
+            assertions: Assertions::default(),
+            metrics,
+        }
+    }
+
+    /// The settings in force now, with all that is built from them.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Puts new settings in force; requests under way keep the old ones.
+    pub fn replace(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+        // Cached sessions hold headers made by the old settings.
+        self.sessions.forget_cached();
+        self.tokens.forget();
+        self.assertions.forget();
+    }
+
+    /// Looks a session up in the cache and then in the store, for a request under `snapshot`.
+    pub async fn find_session(
+        &self,
+        id: SessionId,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> SessionFact {
+        let fact = self.sessions.find(id, &snapshot.keys, now).await;
+        self.uncache_if_replaced(id, snapshot);
+        fact
+    }
+
+    /// Takes a session that was cached under `snapshot` out of the cache again, if a reload has come in
+    /// between. Without this a request that began before the reload would keep a session alive whose
+    /// key was removed by it.
+    pub fn uncache_if_replaced(&self, id: SessionId, snapshot: &Snapshot) {
+        // In this order the cache is emptied after the snapshot is stored, so one of both sees it.
+        if !std::ptr::eq(&**self.snapshot.load(), snapshot) {
+            self.sessions.uncache(id);
+        }
+    }
+}
