@@ -35,3 +35,11 @@ pub mod config;
 pub mod gateway;
 
 pub mod endpoints;
+
+pub mod admin;
+
+pub mod proxy;
+
+pub mod server;
+
+pub mod cli;

@@ -1,0 +1,445 @@
+//! `vestibule explain`: what would happen to a request, and why.
+//!
+//! It asks the very functions that requests go through, so it cannot tell another story than they do.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use http::HeaderMap;
+use http::HeaderValue;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+use url::Url;
+
+use crate::cli::check;
+use crate::cli::explain_token;
+use crate::clock;
+use crate::clock::Timestamp;
+use crate::config;
+use crate::config::Settings;
+use crate::decision;
+use crate::decision::CookieState;
+use crate::decision::Decided;
+use crate::decision::Decision;
+use crate::decision::Facts;
+use crate::decision::Policy;
+use crate::decision::SessionFact;
+use crate::decision::Step;
+use crate::decision::TokenFact;
+use crate::identity::Identity;
+use crate::identity::VerifiedClaims;
+use crate::relying_party::IdentityProviderSettings;
+use crate::routes::Named;
+use crate::routes::Origin;
+use crate::routes::RequestView;
+use crate::routes::Route;
+use crate::routes::Scheme;
+use crate::session::CookieNames;
+use crate::session::LiveSession;
+use crate::session::Session;
+use crate::session::SessionId;
+use crate::session::Tokens;
+
+/// The arguments.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    file: super::FileArgument,
+    /// The method, such as GET.
+    method: String,
+    /// The whole URL.
+    url: String,
+    /// Claims of a user, as JSON: what would happen with their session.
+    #[arg(long, value_name = "FILE.json")]
+    claims: Option<PathBuf>,
+    /// The identity provider the claims come from; default: the one whose issuer is their `iss`, or
+    /// the first of the route.
+    #[arg(long, value_name = "ID")]
+    idp: Option<String>,
+    /// An access token that the caller brings. Its issuer is asked for keys, or about the token, as the
+    /// gateway would do it.
+    #[arg(long, value_name = "TOKEN", conflicts_with = "claims")]
+    token: Option<String>,
+    /// The caller's address.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    from: IpAddr,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Explains one request.
+pub fn explain(arguments: &Arguments) -> ExitCode {
+    let settings = match config::load(&arguments.file.config) {
+        Ok(loaded) => loaded.settings,
+        Err(problems) => {
+            check::report(&problems);
+            return ExitCode::from(check::EXIT_CONFIGURATION);
+        }
+    };
+    let text = match story(arguments, &settings) {
+        Ok(story) if arguments.json => format!("{story:#}\n"),
+        Ok(story) => readable(&story),
+        Err(problem) => {
+            let _ = writeln!(std::io::stderr(), "vestibule explain: {problem}");
+            return ExitCode::from(2);
+        }
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Works the story out, as JSON.
+fn story(arguments: &Arguments, settings: &Settings) -> Result<Value, String> {
+    let asked = Asked::parse(arguments)?;
+    let policy = policy(settings);
+    let now = clock::now();
+    let mut headers = asked.headers.clone();
+    let anonymous = asked.view(&headers)?;
+    let nothing = Facts {
+        session: SessionFact::Absent,
+        ..Facts::default()
+    };
+    let route = match decision::decide(&policy, &anonymous, &nothing, now) {
+        Step::Done(Decided {
+            route: Some(route), ..
+        }) => Some(route),
+        _ => None,
+    };
+    let mut facts = nothing;
+    if let (Some(path), Some(route)) = (&arguments.claims, &route) {
+        let id = SessionId::new([1; 32]);
+        let live = live(arguments, settings, route, path, &asked.origin, id, now)?;
+        facts.session = SessionFact::Found(Arc::new(live));
+        let names = policy.cookies(&asked.origin);
+        let cookie = format!("{}={}", names.session(), id.to_text());
+        headers.insert(
+            "cookie",
+            HeaderValue::from_str(&cookie).map_err(|error| error.to_string())?,
+        );
+    }
+    if let Some(token) = &arguments.token {
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+            .map_err(|_| "a token has no such characters".to_owned())?;
+        value.set_sensitive(true);
+        headers.insert("authorization", value);
+    }
+    let request = asked.view(&headers)?;
+    let mut check = None;
+    if let Step::NeedToken(bearer, token) = decision::decide(&policy, &request, &facts, now) {
+        let finding = explain_token::find(settings, &bearer, token, now)?;
+        facts.token = finding.fact;
+        check = Some(finding.check);
+    }
+    match decision::decide(&policy, &request, &facts, now) {
+        Step::Done(decided) => {
+            let mut story = tell(&asked, &request, decided, &facts.token);
+            if let Some(check) = check {
+                story["token"] = check.into();
+            }
+            Ok(story)
+        }
+        Step::NeedSession(_) | Step::NeedToken(..) | Step::NeedProof(_) => {
+            Err("the gate came to no decision".to_owned())
+        }
+    }
+}
+
+/// The request that is asked about.
+struct Asked {
+    method: String,
+    url: String,
+    origin: Origin,
+    path: String,
+    query: Option<String>,
+    headers: HeaderMap,
+    address: IpAddr,
+}
+
+impl Asked {
+    fn parse(arguments: &Arguments) -> Result<Self, String> {
+        let url =
+            Url::parse(&arguments.url).map_err(|error| format!("`{}`: {error}", arguments.url))?;
+        let origin = Origin::of_url(&url).ok_or("the URL begins with http:// or https://")?;
+        // The path as it was written: `Url` would already have resolved dot segments.
+        let rest = arguments.url.splitn(4, '/').nth(3).unwrap_or_default();
+        let target = format!("/{}", rest.split('#').next().unwrap_or_default());
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
+            None => (target, None),
+        };
+        let mut headers = HeaderMap::new();
+        let host = HeaderValue::from_str(&origin.authority()).map_err(|error| error.to_string())?;
+        headers.insert("host", host);
+        headers.insert("accept", HeaderValue::from_static("text/html"));
+        Ok(Self {
+            method: arguments.method.clone(),
+            url: arguments.url.clone(),
+            origin,
+            path,
+            query,
+            headers,
+            address: arguments.from,
+        })
+    }
+
+    fn view<'a>(&'a self, headers: &'a HeaderMap) -> Result<RequestView<'a>, String> {
+        let target = (self.path.as_str(), self.query.as_deref());
+        let scheme = Some(self.origin.scheme).filter(|scheme| *scheme == Scheme::Https);
+        RequestView::parse(
+            &self.method,
+            Named::Host,
+            target,
+            headers,
+            self.address,
+            scheme,
+        )
+        .map_err(|problem| format!("refused with 400: {problem}"))
+    }
+}
+
+fn policy(settings: &Settings) -> Policy {
+    let callbacks: Vec<(Arc<str>, String)> = (settings.identity_providers.iter())
+        .map(|provider| (Arc::clone(&provider.id), provider.callback_path.clone()))
+        .collect();
+    Policy {
+        table: crate::routes::RouteTable::new(
+            &settings.routes,
+            &settings.endpoints_prefix,
+            &callbacks,
+        ),
+        sessions: settings.sessions.clone(),
+        http_cookies: CookieNames::new(&settings.sessions.cookie, false),
+        https_cookies: CookieNames::new(&settings.sessions.cookie, true),
+        identity_providers: settings.active_identity_providers(),
+    }
+}
+
+/// A session that nobody has, made of the claims.
+fn live(
+    arguments: &Arguments,
+    settings: &Settings,
+    route: &Route,
+    path: &Path,
+    origin: &Origin,
+    id: SessionId,
+    now: Timestamp,
+) -> Result<LiveSession, String> {
+    let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let claims: Map<String, Value> = serde_json::from_slice(&text)
+        .map_err(|error| format!("{}: expected a JSON object: {error}", path.display()))?;
+    let provider = provider(arguments, settings, route, &claims)?;
+    let text = |name: &str| {
+        claims
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let scopes = text("scope")
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect();
+    let verified = VerifiedClaims {
+        subject: text("sub"),
+        scopes,
+        claims,
+    };
+    let identity = Identity::of_person(&provider.id, verified, &provider.claims, &provider.roles)
+        .map_err(|problem| format!("{}: {problem}", path.display()))?;
+    let session = Session {
+        identity,
+        origin: origin.to_string(),
+        created_at: now,
+        sid: None,
+        acr: None,
+        auth_time: None,
+        tokens: Tokens::default(),
+    };
+    Ok(LiveSession::new(id.key(), session, now))
+}
+
+fn provider<'a>(
+    arguments: &Arguments,
+    settings: &'a Settings,
+    route: &Route,
+    claims: &Map<String, Value>,
+) -> Result<&'a IdentityProviderSettings, String> {
+    let by = |is: &dyn Fn(&IdentityProviderSettings) -> bool| {
+        settings
+            .identity_providers
+            .iter()
+            .map(|provider| &**provider)
+            .find(|provider| is(provider))
+    };
+    if let Some(id) = &arguments.idp {
+        return by(&|provider| *provider.id == **id)
+            .ok_or_else(|| format!("no identity provider is named `{id}`"));
+    }
+    let issuer = claims.get("iss").and_then(Value::as_str);
+    by(&|provider| Some(provider.issuer.as_str()) == issuer)
+        .or_else(|| {
+            route
+                .identity_providers
+                .first()
+                .and_then(|id| by(&|one| one.id == *id))
+        })
+        .ok_or_else(|| "the route has no identity provider that claims could come from".to_owned())
+}
+
+/// What is told of a decision.
+fn tell(asked: &Asked, request: &RequestView<'_>, decided: Decided, token: &TokenFact) -> Value {
+    let mut story = json!({ "method": asked.method, "url": asked.url });
+    let mut add = |name: &str, value: Value| story[name] = value;
+    if let Some(route) = &decided.route {
+        add("route", format!("routes[{}]", route.index).into());
+        add("from", route.name.as_str().into());
+        add("auth", format!("{:?}", route.auth).to_lowercase().into());
+    }
+    match &decided.decision {
+        Decision::Own(own) => {
+            add("decision", "own_endpoint".into());
+            add("endpoint", own.name().into());
+        }
+        Decision::Login => {
+            add("decision", "login".into());
+            add(
+                "why",
+                "there is no session: browsers are sent to log in, scripts get 401".into(),
+            );
+        }
+        Decision::Reject(rejection) => {
+            add("decision", "reject".into());
+            add("reason", rejection.name().into());
+            add("status", status(rejection.name()).into());
+        }
+        Decision::Forward(permit) => {
+            add("decision", "forward".into());
+            let upstreams = permit
+                .route()
+                .upstreams
+                .iter()
+                .map(|upstream| upstream.authority());
+            add("to", upstreams.collect::<Vec<_>>().into());
+            if let Some(identity) = permit.identity() {
+                let headers = permit.route().identity_headers.headers(identity);
+                let headers: Vec<Value> = headers
+                    .iter()
+                    .map(|header| {
+                        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+                        json!([text(&header.spelling), text(header.value.as_bytes())])
+                    })
+                    .collect();
+                add("headers", headers.into());
+            }
+        }
+    }
+    let identity = match (&decided.cookie, token) {
+        (CookieState::Live(live), _) => Some(&live.session.identity),
+        (_, TokenFact::Valid(live)) => Some(&live.identity),
+        _ => None,
+    };
+    if let (Some(identity), Some(route)) = (identity, &decided.route) {
+        match &identity.client {
+            Some(client) => add("client", client.as_str().into()),
+            None => add("user", identity.user.as_str().into()),
+        }
+        add("scopes", identity.scopes.clone().into());
+        add(
+            "identity_provider",
+            identity.identity_provider.as_str().into(),
+        );
+        add("roles", identity.roles.clone().into());
+        add("rules", rules(route, identity, request));
+    }
+    story
+}
+
+/// Every entry of `allow`, with the first criterion that does not hold.
+fn rules(route: &Route, identity: &Identity, request: &RequestView<'_>) -> Value {
+    let tell = |(index, rule): (usize, &crate::routes::AllowRule)| {
+        let rule = match rule.unmet(identity, request.method, request.client_address) {
+            None => json!({ "admits": true }),
+            Some(criterion) => json!({ "admits": false, "unmet": criterion }),
+        };
+        let mut named = json!({ "rule": format!("routes[{}].allow[{index}]", route.index) });
+        if let (Some(named), Value::Object(rule)) = (named.as_object_mut(), rule) {
+            named.extend(rule);
+        }
+        named
+    };
+    route
+        .allow
+        .iter()
+        .enumerate()
+        .map(tell)
+        .collect::<Vec<_>>()
+        .into()
+}
+
+fn status(reason: &str) -> u16 {
+    match reason {
+        "unknown_host" | "unknown_path" => 404,
+        "ambiguous_path" | "token_unclear" => 400,
+        "store_unavailable" | "token_unavailable" => 503,
+        "login_required" => 401,
+        token if token.starts_with("token_") => 401,
+        _ => 403,
+    }
+}
+
+/// The story for reading.
+fn readable(story: &Value) -> String {
+    let mut text = String::new();
+    let value = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let texts = items
+                .iter()
+                .map(|item| item.as_str().unwrap_or_default().to_owned());
+            texts.collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    };
+    for name in [
+        "route", "from", "auth", "decision", "reason", "status", "endpoint", "why", "to",
+    ]
+    .into_iter()
+    .chain([
+        "token",
+        "user",
+        "client",
+        "identity_provider",
+        "roles",
+        "scopes",
+    ]) {
+        if let Some(found) = story.get(name) {
+            let _ = writeln!(text, "{name:<18} {}", value(found));
+        }
+    }
+    for rule in story["rules"].as_array().into_iter().flatten() {
+        let outcome = match rule["unmet"].as_str() {
+            Some(criterion) => format!("does not admit: `{criterion}` is not met"),
+            None => "admits".to_owned(),
+        };
+        let _ = writeln!(
+            text,
+            "{:<18} {outcome}",
+            rule["rule"].as_str().unwrap_or_default()
+        );
+    }
+    for header in story["headers"].as_array().into_iter().flatten() {
+        let part = |index: usize| header[index].as_str().unwrap_or_default();
+        let _ = writeln!(text, "{:<18} {}: {}", "header", part(0), part(1));
+    }
+    text
+}

@@ -1,0 +1,77 @@
+//! The command line.
+//!
+//! Owns the commands and their exit codes: 0 fine, 1 run-time failure, 2 wrong usage, 78 a problem in
+//! `gateway.yaml`, found before any port is opened.
+
+mod check;
+mod check_online;
+mod explain;
+mod explain_token;
+mod keygen;
+mod run;
+mod schema;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+
+/// A reverse-proxy authentication gateway.
+#[derive(Debug, Parser)]
+#[command(name = "vestibule", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    file: FileArgument,
+}
+
+#[derive(Clone, Debug, Args)]
+struct FileArgument {
+    /// The configuration file.
+    #[arg(
+        short,
+        long = "config",
+        default_value = "gateway.yaml",
+        value_name = "FILE"
+    )]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Starts the gateway (the default command).
+    Run(FileArgument),
+    /// Reports every problem of the file at once.
+    Check {
+        #[command(flatten)]
+        file: FileArgument,
+        /// Also asks each identity provider: discovery, keys, methods.
+        #[arg(long)]
+        online: bool,
+    },
+    /// Dry run: which route, which rule, which headers, and why.
+    Explain(explain::Arguments),
+    /// Prints the JSON Schema of the file, for editors.
+    Schema,
+    /// Prints a new session key.
+    Keygen,
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command.unwrap_or(Command::Run(cli.file)) {
+        Command::Run(file) => run::run(&file.config),
+        Command::Check {
+            file,
+            online: false,
+        } => check::check(&file.config),
+        Command::Check { file, online: true } => check_online::check_online(&file.config),
+        Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Schema => schema::schema(),
+        Command::Keygen => keygen::keygen(),
+    }
+}

@@ -1,0 +1,152 @@
+//! The server application around pingora's proxy: connections that wait, and deadlines for heads.
+//!
+//! pingora limits the time of each read, so a client that sends a byte now and then could hold a
+//! connection for ever: here the head of a request has one deadline from its first byte. And pingora
+//! sets a whole request up before its first byte comes, which makes an idle connection large: here a
+//! connection waits with nothing but its socket.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::apps::HttpPersistentSettings;
+use pingora::apps::HttpServerApp;
+use pingora::apps::HttpServerOptions;
+use pingora::apps::ReusedHttpStream;
+use pingora::apps::ServerApp;
+use pingora::protocols::ALPN;
+use pingora::protocols::Stream;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::H2Options;
+use pingora::proxy::HttpProxy;
+use pingora::server::ShutdownWatch;
+use pingora::server::configuration::ServerConf;
+use tokio::time::timeout;
+
+use crate::proxy::Proxy;
+use crate::proxy::SharedProxy;
+
+/// From the first byte of a head to its last.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a connection may wait for its next request.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a new connection may wait for its first.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);
+/// An HTTP/2 connection without a stream.
+const HTTP2_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Streams a client may have open at once.
+const HTTP2_STREAMS_MAX: u32 = 100;
+/// Headers of one HTTP/2 request.
+const HTTP2_HEADERS_BYTES_MAX: u32 = 64 * 1024;
+
+tokio::task_local! {
+    static HEAD_COMPLETE: Arc<AtomicBool>;
+}
+
+/// Notes that the head of the request in hand has been read.
+pub fn head_is_complete() {
+    let _ = HEAD_COMPLETE.try_with(|flag| flag.store(true, Ordering::Relaxed));
+}
+
+/// The application that listeners serve.
+#[derive(Clone)]
+pub struct GatewayApp {
+    proxy: Arc<HttpProxy<SharedProxy>>,
+}
+
+impl GatewayApp {
+    /// Wraps `proxy`. Clones share the connections to upstreams.
+    pub fn new(proxy: &Arc<Proxy>, configuration: Arc<ServerConf>) -> Self {
+        let mut http = HttpProxy::new(SharedProxy(Arc::clone(proxy)), configuration);
+        http.handle_init_modules();
+        let mut options = HttpServerOptions::default();
+        options.h2_idle_timeout = Some(HTTP2_IDLE_TIMEOUT);
+        http.server_options = Some(options);
+        let mut h2_options = H2Options::new();
+        h2_options.max_concurrent_streams(HTTP2_STREAMS_MAX);
+        h2_options.max_header_list_size(HTTP2_HEADERS_BYTES_MAX);
+        http.h2_options = Some(h2_options);
+        Self {
+            proxy: Arc::new(http),
+        }
+    }
+
+    /// Serves one request, whose head has to come within `head_timeout`.
+    async fn serve(
+        &self,
+        session: ServerSession,
+        head_timeout: Duration,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        let is_complete = Arc::new(AtomicBool::new(false));
+        let served = HEAD_COMPLETE.scope(
+            Arc::clone(&is_complete),
+            self.proxy.process_new_http(session, shutdown),
+        );
+        tokio::pin!(served);
+        tokio::select! {
+            biased;
+            reused = &mut served => return reused,
+            () = tokio::time::sleep(head_timeout) => (),
+        }
+        if is_complete.load(Ordering::Relaxed) {
+            return served.await;
+        }
+        None
+    }
+}
+
+/// Waits for the first byte of a request. Returns how long its head may take from now on; none: the
+/// connection is over.
+async fn wait(
+    stream: &mut Stream,
+    limit: Duration,
+    shutdown: &mut ShutdownWatch,
+) -> Option<Duration> {
+    let mut first = [0; 1];
+    tokio::select! {
+        biased;
+        peeked = timeout(limit, stream.try_peek(&mut first)) => match peeked {
+            Ok(Ok(true)) => Some(HEAD_TIMEOUT),
+            // A stream that cannot be looked into (TLS) is served at once, and waits there.
+            Ok(Ok(false)) => Some(limit + HEAD_TIMEOUT),
+            _ => None,
+        },
+        _ = shutdown.wait_for(|is_stopping| *is_stopping) => None,
+    }
+}
+
+#[async_trait]
+impl ServerApp for GatewayApp {
+    async fn process_new(
+        self: &Arc<Self>,
+        mut stream: Stream,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
+        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+            // Every stream of it is a request of its own, with its head complete.
+            return ServerApp::process_new(&self.proxy, stream, shutdown).await;
+        }
+        let mut stopping = shutdown.clone();
+        let mut limit = FIRST_BYTE_TIMEOUT;
+        let mut settings: Option<HttpPersistentSettings> = None;
+        while let Some(head_timeout) = wait(&mut stream, limit, &mut stopping).await {
+            let mut session = ServerSession::new_http1(stream);
+            session.set_keepalive(Some(IDLE_TIMEOUT.as_secs()));
+            if let Some(settings) = settings.take() {
+                settings.apply_to_session(&mut session);
+            }
+            // Boxed, so that a waiting connection does not carry the room for it.
+            let served = Box::pin(self.serve(session, head_timeout, shutdown));
+            (stream, settings) = served.await?.consume();
+            limit = IDLE_TIMEOUT;
+        }
+        None
+    }
+
+    async fn cleanup(&self) {
+        self.proxy.http_cleanup().await;
+    }
+}

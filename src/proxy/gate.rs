@@ -1,0 +1,317 @@
+//! The gate: every request passes here, and what is not decided here is not forwarded.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use pingora::proxy::Session;
+
+use crate::clock;
+use crate::clock::Timestamp;
+use crate::decision;
+use crate::decision::CookieState;
+use crate::decision::Decided;
+use crate::decision::Decision;
+use crate::decision::Facts;
+use crate::decision::ProofFact;
+use crate::decision::SessionFact;
+use crate::decision::Step;
+use crate::endpoints;
+use crate::endpoints::Call;
+use crate::endpoints::Failure;
+use crate::gateway::Gateway;
+use crate::gateway::Snapshot;
+use crate::jose::dpop::PROOF_AGE_MAX;
+use crate::proxy::body;
+use crate::proxy::body::Unread;
+use crate::proxy::context::Context;
+use crate::proxy::convert;
+use crate::proxy::convert::Caller;
+use crate::proxy::respond;
+use crate::routes::OwnPath;
+use crate::routes::RequestView;
+use crate::telemetry::RequestId;
+use crate::telemetry::audit;
+use crate::telemetry::audit::AuditEvent;
+use crate::telemetry::audit::SessionEnd;
+use crate::telemetry::metrics::RequestOutcome;
+
+/// The core asks for a session, a token and its proof at most once each; a further round would be a fault of ours.
+const ROUNDS_MAX: usize = 4;
+
+/// Lets a request through (false) or answers it (true).
+pub async fn pass(
+    gateway: &Arc<Gateway>,
+    session: &mut Session,
+    context: &mut Context,
+) -> pingora::Result<bool> {
+    let live = Arc::clone(&context.live);
+    let snapshot = &*live.snapshot;
+    let now = clock::now();
+    let caller = convert::caller(session, &snapshot.settings.trusted_proxies);
+    context.client_address = caller.address;
+    context.scheme = caller.scheme;
+    if caller.is_from_trusted_proxy {
+        take_from_proxy(session, context);
+    }
+    context.kind = convert::kind(session.req_header());
+    if let Some(failure) = unfit(session, context) {
+        return respond::fail(session, context, &failure).await;
+    }
+    let request = match convert::view(session.req_header(), &caller) {
+        Ok(request) => request,
+        Err(problem) => {
+            let failure = Failure::bad_request("invalid_request", problem.to_string());
+            return respond::fail(session, context, &failure).await;
+        }
+    };
+    let Some(decided) = decide(gateway, snapshot, &request, now).await else {
+        tracing::error!(
+            request_id = context.request_id.as_str(),
+            "the gate came to no decision"
+        );
+        return respond::fail(session, context, &Failure::internal()).await;
+    };
+    let Decided {
+        origin,
+        route,
+        cookie,
+        decision,
+    } = decided;
+    context.route = route;
+    context.origin = origin;
+    settle(gateway, context, &cookie, now);
+    match decision {
+        Decision::Forward(permit) => {
+            context.decision = "forward";
+            context.outcome = RequestOutcome::Forwarded;
+            context.permit = Some(permit);
+            Ok(false)
+        }
+        Decision::Own(own) => answer_own(gateway, session, context, &caller, &own, now).await,
+        Decision::Login => {
+            context.decision = "login";
+            context.outcome = RequestOutcome::Login;
+            let answer = match (&context.origin, &context.route) {
+                (Some(origin), Some(route)) => {
+                    let call = call(gateway, snapshot, &request, origin, context, &caller, now);
+                    endpoints::begin_login(&call, route).await
+                }
+                _ => Failure::internal().tell(context.kind, snapshot, &context.request_id),
+            };
+            respond::send(session, context, answer).await
+        }
+        Decision::Reject(rejection) => {
+            context.decision = "reject";
+            context.outcome = RequestOutcome::Refused;
+            let answer = respond::rejection(rejection, snapshot, &request, context, &cookie);
+            respond::send(session, context, answer).await
+        }
+    }
+}
+
+/// Asks the core, and fetches what it asks for.
+async fn decide(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    request: &RequestView<'_>,
+    now: Timestamp,
+) -> Option<Decided> {
+    let mut facts = Facts::default();
+    for _ in 0..ROUNDS_MAX {
+        match decision::decide(&snapshot.policy, request, &facts, now) {
+            Step::Done(decided) => return Some(decided),
+            Step::NeedSession(id) => {
+                facts.session = match gateway.sessions.cached(id) {
+                    Some(live) => SessionFact::Found(live),
+                    None => gateway.find_session(id, snapshot, now).await,
+                };
+            }
+            Step::NeedToken(settings, token) => {
+                facts.token = gateway.tokens.find(token, &settings, snapshot, now).await;
+            }
+            Step::NeedProof(name) => {
+                // As long as its time could be right, and a little longer.
+                let until = now.after(PROOF_AGE_MAX * 3);
+                let used = gateway.sessions.once(name.as_bytes(), until, now).await;
+                facts.proof = match used {
+                    Ok(true) => ProofFact::Fresh,
+                    Ok(false) => ProofFact::Used,
+                    Err(_) => ProofFact::Unavailable,
+                };
+            }
+        }
+    }
+    None
+}
+
+/// Draws the consequences of the session cookie: a live session is noted as used, a dead one is
+/// deleted, and a browser is told to drop what is worth nothing.
+fn settle(gateway: &Arc<Gateway>, context: &mut Context, cookie: &CookieState, now: Timestamp) {
+    let policy = &context.live.snapshot.policy;
+    let (end, key) = match cookie {
+        CookieState::None => return,
+        CookieState::Live(live) => {
+            gateway.sessions.touch(live, &policy.sessions, now);
+            return;
+        }
+        CookieState::Worthless => (true, None),
+        CookieState::Ended(live, _) => (true, Some(live.key)),
+    };
+    if let (true, Some(origin)) = (end, &context.origin) {
+        context.set_cookie = Some(policy.cookies(origin).end_session());
+    }
+    if let CookieState::Ended(live, _) = cookie {
+        let identity = &live.session.identity;
+        let person = audit::Person {
+            subject: &identity.subject,
+            user: &identity.user,
+        };
+        let origin = audit::Origin {
+            request_id: Some(&context.request_id),
+            client_address: Some(context.client_address),
+            idp: Some(&identity.identity_provider),
+        };
+        AuditEvent::SessionEnded {
+            person,
+            cause: SessionEnd::Expired,
+        }
+        .emit(&origin);
+    }
+    if let Some(key) = key {
+        let sessions = Arc::clone(&gateway.sessions);
+        tokio::spawn(async move {
+            // What cannot be deleted now has expired all the same, and the next sweep takes it.
+            let _ = sessions.end(key).await;
+        });
+    }
+}
+
+async fn answer_own(
+    gateway: &Arc<Gateway>,
+    session: &mut Session,
+    context: &mut Context,
+    caller: &Caller,
+    own: &OwnPath,
+    now: Timestamp,
+) -> pingora::Result<bool> {
+    context.decision = "own";
+    context.reason = Some(own.name());
+    context.outcome = RequestOutcome::Own;
+    let body = match session.req_header().method {
+        http::Method::POST => body::read(session).await,
+        _ => Ok(bytes::Bytes::new()),
+    };
+    let body = match body {
+        Ok(body) => body,
+        Err(unread) => {
+            let (status, code) = match unread {
+                Unread::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+                Unread::TooSlow => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
+            };
+            let message = "The form is too large, or did not arrive in time.";
+            let failure = Failure::new(
+                status,
+                code,
+                "This request cannot be read",
+                message,
+                "Go back and try again.",
+            );
+            session.set_keepalive(None);
+            return respond::fail(session, context, &failure).await;
+        }
+    };
+    let live = Arc::clone(&context.live);
+    let answer = match (convert::view(session.req_header(), caller), &context.origin) {
+        (Ok(request), Some(origin)) => {
+            let mut call = call(
+                gateway,
+                &live.snapshot,
+                &request,
+                origin,
+                context,
+                caller,
+                now,
+            );
+            call.body = &body;
+            endpoints::handle(own, &call).await
+        }
+        _ => Failure::internal().tell(context.kind, &live.snapshot, &context.request_id),
+    };
+    respond::send(session, context, answer).await
+}
+
+fn call<'a>(
+    gateway: &'a Gateway,
+    snapshot: &'a Snapshot,
+    request: &'a RequestView<'a>,
+    origin: &'a Arc<crate::routes::Origin>,
+    context: &'a Context,
+    caller: &Caller,
+    now: Timestamp,
+) -> Call<'a> {
+    Call {
+        gateway,
+        snapshot,
+        request,
+        origin,
+        request_id: &context.request_id,
+        is_from_trusted_proxy: caller.is_from_trusted_proxy,
+        body: &[],
+        now,
+    }
+}
+
+/// What a trusted proxy has said before us.
+fn take_from_proxy(session: &Session, context: &mut Context) {
+    let headers = &session.req_header().headers;
+    let id = headers
+        .get("x-request-id")
+        .and_then(|id| id.to_str().ok())
+        .and_then(RequestId::parse);
+    if let Some(id) = id {
+        context.request_id = id;
+    }
+    let lines: Vec<&str> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .collect();
+    if !lines.is_empty() {
+        context.forwarded_for = Some(lines.join(", "));
+    }
+}
+
+/// Refuses what no route should ever see.
+fn unfit(session: &mut Session, context: &mut Context) -> Option<Failure> {
+    if let Err(problem) = convert::check_head(session) {
+        // Whoever sends such a head may have the next request hidden in it.
+        session.set_keepalive(None);
+        return Some(Failure::bad_request("invalid_request", problem.to_string()));
+    }
+    let header = session.req_header();
+    if convert::is_too_large(header) {
+        return Some(Failure::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "headers_too_large",
+            "This request is too large",
+            "The request carries too many headers, or too large ones. Often these are cookies.",
+            "Delete the cookies of this site and try again.",
+        ));
+    }
+    if ["TRACE", "TRACK", "CONNECT"].contains(&header.method.as_str()) {
+        return Some(Failure::method_not_allowed(&[
+            "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE",
+        ]));
+    }
+    if body::is_announced_too_large(session, context) {
+        session.set_keepalive(None);
+        return Some(Failure::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            "This is too large",
+            "The request is larger than this site accepts.",
+            "Send less at once.",
+        ));
+    }
+    None
+}
