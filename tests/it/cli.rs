@@ -1,0 +1,150 @@
+//! Commands that end by themselves.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::support::program::Workplace;
+
+const FILE: &str = "\
+listeners: [{address: '127.0.0.1:8080'}]
+store: {embedded: {path: state.db}}
+identity_providers:
+  - {id: corp, issuer: 'https://login.example.com', client_id: gateway, client_secret: {env: CORP_SECRET}}
+routes:
+  - from: https://wiki.example.com
+    to: http://127.0.0.1:3000
+    auth: login
+    allow: [{groups: [staff], methods: [GET, HEAD]}]
+  - {from: 'https://wiki.example.com/public', to: 'http://127.0.0.1:3000', auth: public}
+";
+
+const ENVIRONMENT: &[(&str, &str)] = &[("CORP_SECRET", "a-long-client-secret")];
+
+fn explain(arguments: &[&str]) -> Value {
+    let place = Workplace::with(FILE);
+    let claims = r#"{"sub": "1", "preferred_username": "alice", "groups": ["staff", "a,b"]}"#;
+    place.write("claims.json", claims);
+    place.write(
+        "guest.json",
+        r#"{"sub": "2", "preferred_username": "eve", "groups": ["guests"]}"#,
+    );
+    let outcome = place.run_with(
+        &[&["explain", "--json"], arguments].concat(),
+        ENVIRONMENT,
+        "",
+    );
+    assert_eq!(outcome.code, Some(0), "{arguments:?}: {}", outcome.stderr);
+    serde_json::from_str(&outcome.stdout).expect("one JSON value")
+}
+
+#[test]
+fn explain_tells_the_route_and_the_decision() {
+    let wiki = "https://wiki.example.com/page";
+    let texts = |arguments: &[&str]| explain(arguments).to_string();
+    assert!(texts(&["GET", wiki]).contains("routes[0]"));
+    assert!(texts(&["GET", "https://wiki.example.com/public/x"]).contains("routes[1]"));
+    let allowed = texts(&["GET", wiki, "--claims", "claims.json"]);
+    let refused_method = texts(&["POST", wiki, "--claims", "claims.json"]);
+    let refused_group = texts(&["GET", wiki, "--claims", "guest.json"]);
+    assert!(
+        allowed.contains("X-Forwarded-User") && allowed.contains("alice"),
+        "{allowed}"
+    );
+    assert!(allowed.contains("staff,a%2Cb"), "{allowed}");
+    for refused in [refused_method, refused_group] {
+        assert!(!refused.contains("X-Forwarded-User"), "{refused}");
+        assert!(
+            refused.contains("routes[0].allow[0]"),
+            "the rule is named: {refused}"
+        );
+    }
+    let unknown = texts(&["GET", "https://unknown.example.com/"]);
+    assert!(
+        unknown.contains("404") && !unknown.contains("routes["),
+        "{unknown}"
+    );
+}
+
+#[test]
+fn explain_is_readable_without_json() {
+    let place = Workplace::with(FILE);
+    let arguments = ["explain", "GET", "https://wiki.example.com/x"];
+    let outcome = place.run_with(&arguments, ENVIRONMENT, "");
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("routes[0]"), "{}", outcome.stdout);
+    assert!(
+        !place.files().contains(&"state.db".to_owned()),
+        "a dry run writes nothing"
+    );
+}
+
+#[test]
+fn schema_describes_every_top_level_key() {
+    let outcome = Workplace::with("").run(&["schema"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let schema: Value = serde_json::from_str(&outcome.stdout).expect("one JSON value");
+    let properties = schema["properties"].as_object().expect("properties");
+    for key in [
+        "listeners",
+        "admin",
+        "trusted_proxies",
+        "store",
+        "session_keys",
+        "sessions",
+        "identity_providers",
+        "routes",
+    ] {
+        let property = properties
+            .get(key)
+            .unwrap_or_else(|| panic!("{key} is missing"));
+        let description = property["description"].as_str().unwrap_or_default();
+        assert!(!description.is_empty(), "{key} is not described");
+    }
+    assert_eq!(schema["additionalProperties"], false);
+}
+
+#[test]
+fn keygen_makes_a_fresh_session_key() {
+    let place = Workplace::with("");
+    let [first, second] = [(); 2].map(|()| {
+        let outcome = place.run(&["keygen"]);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        outcome.stdout.trim().to_owned()
+    });
+    assert_ne!(first, second);
+    for key in [first, second] {
+        assert_eq!(STANDARD.decode(&key).expect("base64").len(), 32, "{key}");
+    }
+}
+
+#[test]
+fn a_generated_key_is_accepted_as_session_key() {
+    let place = Workplace::with(format!("{FILE}session_keys: [{{file: key}}]\n"));
+    place.write("key", place.run(&["keygen"]).stdout);
+    let outcome = place.run_with(&["check"], ENVIRONMENT, "");
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    let place = Workplace::with(FILE);
+    for arguments in [
+        &["frobnicate"][..],
+        &["check", "--no-such-flag"],
+        &["explain"],
+        &["explain", "GET"],
+        &["keygen", "a", "b", "c"],
+    ] {
+        let outcome = place.run_with(arguments, ENVIRONMENT, "");
+        assert_eq!(outcome.code, Some(2), "{arguments:?}: {}", outcome.stderr);
+        assert!(!outcome.stderr.is_empty(), "{arguments:?}");
+    }
+    assert_eq!(place.run(&["--help"]).code, Some(0));
+    let version = place.run(&["--version"]);
+    assert!(
+        version.stdout.contains(env!("CARGO_PKG_VERSION")),
+        "{}",
+        version.stdout
+    );
+}
