@@ -1,9 +1,128 @@
 //! Vestibule: a reverse-proxy authentication gateway.
+//!
+//! This page is the architecture in words. What each module owns, leaves to others and keeps true
+//! stands at its own top; what the program does for its users stands in `README.md` and
+//! `gateway.yaml`.
+//!
+//! # Bird's eye
+//!
+//! A request comes in, is turned into a value that can be read in one way only, and meets a pure
+//! function, [`decision::decide`]: request, facts, rules and time make a decision. Where a fact is
+//! missing, such as the session behind a cookie, the function asks for it; the shell fetches it and
+//! asks again. What is decided is then done: an endpoint of ours answers, the browser is sent to
+//! log in, a refusal is told, or the request goes on to the app, with headers that say who is
+//! asking.
+//!
+//! So the program has three rings. **Pure** modules hold everything that decides: they have no
+//! async, no sockets, no files, read no clock and draw no random numbers; time and random bytes
+//! come in as arguments. The **edges** each touch one thing outside: [`store`] remembers,
+//! [`outbound`] dials identity providers, [`telemetry`] writes logs and counts, [`config`] reads
+//! `gateway.yaml`. The **shell** puts both together: it gathers, asks the core, and acts.
+//!
+//! # The folders, in reading order
+//!
+//! | ring | modules |
+//! |---|---|
+//! | foundation | [`secret`], [`clock`], [`random`] |
+//! | pure | [`oidc`], [`jose`], [`identity`], [`routes`], [`session`], [`relying_party`], [`resource_server`], [`decision`], [`pages`] |
+//! | edges | [`store`], [`outbound`], [`telemetry`], [`config`] |
+//! | shell | [`gateway`], [`endpoints`], [`admin`], [`proxy`], [`server`], [`cli`] |
+//!
+//! [`oidc`] knows the words of the protocol and [`jose`] its signed tokens; [`identity`] says who a
+//! person is to an app; [`routes`] which rule governs a request; [`session`] what a browser's
+//! session is; [`relying_party`] what is said to an identity provider and what is believed of its
+//! answers; [`resource_server`] what an access token that a caller brings is worth. On these
+//! [`decision`] decides, and [`pages`] writes what people see.
+//!
+//! # Who may import whom
+//!
+//! A module imports only modules before it in this list, so there are no cycles, and a reader who
+//! goes from top to bottom never meets a name from below. [`routes`] precedes [`session`], since a
+//! place to return to after a login is checked by the origins and paths that routes define.
+//!
+//! - Only [`config`] knows YAML. Each module owns the type of its settings, and [`config`] builds
+//!   them.
+//! - Only [`outbound`] makes calls, only [`store`] holds the database, and only [`proxy`],
+//!   [`server`], [`admin`] and [`cli`] name pingora.
+//! - [`endpoints`] return values; [`proxy`] sends them. Failures become answers in two files:
+//!   `endpoints/failure.rs` words them, `proxy/respond.rs` chooses among them for refusals and for
+//!   errors of upstreams.
+//!
+//! `tests/it/layers.rs` reads the sources and refuses the rest.
+//!
+//! # The way of a request
+//!
+//! | step | where | what |
+//! |---|---|---|
+//! | 1 | [`server`] | a socket, TLS; pingora parses the head, within one deadline for all of it |
+//! | 2 | `proxy/convert.rs` | the raw head is looked at for what pingora repairs; then [`routes::RequestView`]: one host, one path, or 400 |
+//! | 3 | [`routes::RouteTable`] | the most specific route, or a path of ours; where two readings of the path have different rules: 400 |
+//! | 4 | `proxy/gate.rs`, [`decision`] | decides; asks for the session, which comes from the cache or the store |
+//! | 5 | [`endpoints`] | answers our own paths and begins logins |
+//! | 6 | `proxy/forward.rs` | no [`decision::Permit`], no upstream: forgetting the gate ends in 500 |
+//! | 7 | `proxy/forward.rs` | takes our headers and cookies out of the request, then sets ours; it sets and never adds, since a retry runs it again |
+//! | 8 | `proxy/forward.rs`, `proxy/respond.rs` | the answer loses cookies in our name; one access line, one counter |
+//!
+//! A request takes one [`gateway::Snapshot`] at its start and keeps it. A reload builds a new
+//! snapshot from the whole file and swaps it; it never changes one.
+//!
+//! The fast path is a session seen before: one scan of the cookies, one look-up by the hash of the
+//! id, and the insertion of header values that were made when the session was first used. No
+//! parsing of tokens, no cryptography but one hash, no trip to the store. An access token seen before
+//! costs the same: its hash, one look-up, and a glance at whether its issuer's keys are still the ones it
+//! was verified with.
+//!
+//! # What is made in one place only
+//!
+//! | value | made by | so that |
+//! |---|---|---|
+//! | [`decision::Permit`] | [`decision`] | nothing reaches an app without a decision |
+//! | [`jose::Verified`] | [`jose`] | no identity comes from a token that was not checked |
+//! | [`session::ReturnTo`] | [`session`] | nobody is sent to a stranger's site |
+//! | [`routes::RequestView`] | [`routes`] | no decision is made on an ambiguous request |
+//! | [`config::Settings`] | [`config`] | the program runs on no file with a problem in it |
+//! | [`secret::Secret`] | whoever holds one | no log and no panic prints it |
+//!
+//! # Invariants
+//!
+//! - Whatever is unclear, unchecked or failed is a refusal: an unknown key, an unmatched route, a
+//!   store that does not answer.
+//! - The address that links, cookies and redirect URIs are built on is that of `from`, never the
+//!   request's.
+//! - What the gate decided on is what is sent: the path goes on byte for byte.
+//! - Headers that only we write are removed on every route before ours are set, whatever their
+//!   spelling.
+//! - A session's id is new with every login; only its hash is stored, and all that is stored is
+//!   sealed for its purpose and its key.
+//! - A visitor without a session costs no memory: a login under way lives in a sealed cookie.
+//! - Everything from outside has a limit, a named constant with its reason.
+//! - No secret, token, code or cookie is in a log line, a metric or a page.
+//!
+//! # Choices and why
+//!
+//! - **pingora** carries the connections. Its phases are thin here: a file each under [`proxy`],
+//!   and an implementation that only delegates.
+//! - **No `openidconnect` crate.** Its code exchange knows no `private_key_jwt`, and its check of
+//!   ID tokens is not ours: it allows no difference of clocks, passes over `nbf`, and fails a login
+//!   over `email_verified: "true"`. What remains of it is a URL and a form.
+//! - **Verification with `aws-lc-rs`**, on keys that are parsed once when a key set arrives;
+//!   parsing them for every token costs a third of the check. `jsonwebtoken` is the oracle beside
+//!   it in the tests.
+//! - **The algorithm** of a token comes from the settings and the key. A token names one at most to
+//!   be refused.
+//! - **`quick_cache`** in front of the store: it has a bound and no expiry, and a look-up costs a
+//!   twentieth of what `moka` asks for keeping time. Sessions know themselves when they end.
+//! - **SQLite** as the embedded store: it survives a crash, and two processes can have the file
+//!   open at once.
+//! - **`saphyr-parser`** for YAML: from its events [`config`] builds a tree in which every key knows
+//!   its line and column. Duplicate keys and tags do not pass, and aliases have a bound. A reader
+//!   such as `serde_yaml` is silent about duplicates and does not say where a value stands.
+//! - **Sealing** is AES-256-GCM under keys that HKDF derives for each purpose, with the purpose and
+//!   the place as associated data: a value that was sealed for one place opens at no other.
+//! - **`minijinja`** for pages, because operators may replace them. No page has a script.
 
 pub mod clock;
-
 pub mod random;
-
 pub mod secret;
 
 pub mod oidc;
