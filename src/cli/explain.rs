@@ -29,10 +29,10 @@ use crate::decision::CookieState;
 use crate::decision::Decided;
 use crate::decision::Decision;
 use crate::decision::Facts;
-use crate::decision::Policy;
 use crate::decision::SessionFact;
 use crate::decision::Step;
 use crate::decision::TokenFact;
+use crate::gateway;
 use crate::identity::Identity;
 use crate::identity::VerifiedClaims;
 use crate::relying_party::IdentityProviderSettings;
@@ -41,7 +41,6 @@ use crate::routes::Origin;
 use crate::routes::RequestView;
 use crate::routes::Route;
 use crate::routes::Scheme;
-use crate::session::CookieNames;
 use crate::session::LiveSession;
 use crate::session::Session;
 use crate::session::SessionId;
@@ -101,7 +100,7 @@ pub fn explain(arguments: &Arguments) -> ExitCode {
 /// Works the story out, as JSON.
 fn story(arguments: &Arguments, settings: &Settings) -> Result<Value, String> {
     let asked = Asked::parse(arguments)?;
-    let policy = policy(settings);
+    let policy = gateway::policy(settings, &settings.routes);
     let now = clock::now();
     let mut headers = asked.headers.clone();
     let anonymous = asked.view(&headers)?;
@@ -204,23 +203,6 @@ impl Asked {
             scheme,
         )
         .map_err(|problem| format!("refused with 400: {problem}"))
-    }
-}
-
-fn policy(settings: &Settings) -> Policy {
-    let callbacks: Vec<(Arc<str>, String)> = (settings.identity_providers.iter())
-        .map(|provider| (Arc::clone(&provider.id), provider.callback_path.clone()))
-        .collect();
-    Policy {
-        table: crate::routes::RouteTable::new(
-            &settings.routes,
-            &settings.endpoints_prefix,
-            &callbacks,
-        ),
-        sessions: settings.sessions.clone(),
-        http_cookies: CookieNames::new(&settings.sessions.cookie, false),
-        https_cookies: CookieNames::new(&settings.sessions.cookie, true),
-        identity_providers: settings.active_identity_providers(),
     }
 }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use http::HeaderName;
 use ipnet::IpNet;
-use url::Host;
 use url::Url;
 
 use crate::config::problem::quoted;
 use crate::identity::email_domain;
+use crate::oidc::url_policy::is_loopback;
 
 /// The longest duration: cookies and clocks of 32 bits end long after it, and more is a slip.
 const DURATION_MAX: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
@@ -200,16 +200,6 @@ pub fn folded_header(name: &HeaderName) -> String {
     name.as_str().replace(['_', '.'], "-")
 }
 
-/// Whether `host` is this machine by name or address. Names below `localhost` never leave it (RFC 6761
-/// section 6.3).
-pub fn is_loopback_host(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    }
-}
-
 /// Parses a URL at an identity provider.
 ///
 /// # Errors
@@ -233,7 +223,7 @@ pub fn provider_url(text: &str) -> Result<Url, String> {
     };
     match url.scheme() {
         "https" => (),
-        "http" if is_loopback_host(&host) => (),
+        "http" if is_loopback(&host) => (),
         "http" => {
             return Err(format!(
                 "{} is plain http: codes and secrets could be read on the way",

@@ -366,7 +366,11 @@ fn judge(
     cookie: &CookieState,
 ) -> Decision {
     let live = match cookie {
-        CookieState::Live(live) if is_admitted_provider(route, live) => Some(live),
+        CookieState::Live(live)
+            if route.admits_provider(&live.session.identity.identity_provider) =>
+        {
+            Some(live)
+        }
         _ => None,
     };
     let Some(live) = live else {
@@ -432,12 +436,4 @@ fn is_same_origin(request: &RequestView<'_>, origin: &Origin) -> bool {
 /// Methods that change nothing (RFC 9110 section 9.2.1), as far as browsers send them.
 fn is_safe(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS")
-}
-
-fn is_admitted_provider(route: &Route, live: &LiveSession) -> bool {
-    let provider = live.session.identity.identity_provider.as_str();
-    route
-        .identity_providers
-        .iter()
-        .any(|admitted| **admitted == *provider)
 }

@@ -14,11 +14,9 @@ use crate::endpoints::Call;
 use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
 use crate::endpoints::userinfo;
-use crate::identity::Identity;
 use crate::identity::IdentityHeaders;
 use crate::routes::Auth;
 use crate::routes::Origin;
-use crate::routes::Route;
 use crate::routes::first_admitting;
 use crate::routes::path;
 use crate::session::ReturnTo;
@@ -42,7 +40,11 @@ pub async fn handle(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
         Auth::Login | Auth::Optional => (),
     }
     let live = match call.session().await? {
-        CookieState::Live(live) if is_admitted_provider(&route, &live.session.identity) => live,
+        CookieState::Live(live)
+            if route.admits_provider(&live.session.identity.identity_provider) =>
+        {
+            live
+        }
         _ if route.auth == Auth::Optional => return Ok(Answer::empty(StatusCode::ACCEPTED)),
         _ => return Ok(userinfo::login_required(call, &asked.return_to)),
     };
@@ -144,13 +146,6 @@ fn asked(call: &Call<'_>) -> Option<Asked> {
         path: asked_path.to_owned(),
         origin,
     })
-}
-
-fn is_admitted_provider(route: &Route, identity: &Identity) -> bool {
-    route
-        .identity_providers
-        .iter()
-        .any(|admitted| **admitted == *identity.identity_provider)
 }
 
 fn forbidden() -> Failure {

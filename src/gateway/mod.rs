@@ -17,6 +17,7 @@ pub use assertion::Assertions;
 pub use sessions::Sessions;
 pub use snapshot::Snapshot;
 pub use snapshot::SnapshotError;
+pub use snapshot::policy;
 pub use tokens::Tokens;
 
 use crate::clock::Timestamp;

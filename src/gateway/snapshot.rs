@@ -96,18 +96,8 @@ impl Snapshot {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| SnapshotError::AssertionKey(error.to_string()))?;
         let (routes, header_kinds) = share_headers(&settings.routes);
-        let callbacks: Vec<(Arc<str>, String)> = (settings.identity_providers.iter())
-            .map(|provider| (Arc::clone(&provider.id), provider.callback_path.clone()))
-            .collect();
         let own_names = header_kinds.iter().flat_map(|kind| kind.own_names());
-        let cookie = &settings.sessions.cookie;
-        let policy = Policy {
-            table: RouteTable::new(&routes, &settings.endpoints_prefix, &callbacks),
-            sessions: settings.sessions.clone(),
-            http_cookies: CookieNames::new(cookie, false),
-            https_cookies: CookieNames::new(cookie, true),
-            identity_providers: settings.active_identity_providers(),
-        };
+        let policy = policy(&settings, &routes);
         let mut identity_providers = HashMap::new();
         for provider in &settings.identity_providers {
             let known = previous
@@ -160,6 +150,21 @@ impl Snapshot {
             .filter(|provider| provider.status == Status::Active && is_used(&provider.id))
             .map(|provider| &**provider)
             .collect()
+    }
+}
+
+/// The rules of the gate for `routes`, those of the settings.
+pub fn policy(settings: &Settings, routes: &[Arc<Route>]) -> Policy {
+    let callbacks: Vec<(Arc<str>, String)> = (settings.identity_providers.iter())
+        .map(|provider| (Arc::clone(&provider.id), provider.callback_path.clone()))
+        .collect();
+    let cookie = &settings.sessions.cookie;
+    Policy {
+        table: RouteTable::new(routes, &settings.endpoints_prefix, &callbacks),
+        sessions: settings.sessions.clone(),
+        http_cookies: CookieNames::new(cookie, false),
+        https_cookies: CookieNames::new(cookie, true),
+        identity_providers: settings.active_identity_providers(),
     }
 }
 

@@ -22,11 +22,15 @@ pub fn is_secure_or_loopback(url: &Url) -> bool {
 ///
 /// Names below `localhost` never leave the machine (RFC 6761 section 6.3).
 pub fn is_loopback_host(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
+    url.host().is_some_and(|host| is_loopback(&host))
+}
+
+/// Whether a host is this machine: `localhost`, a name below it, or a loopback address.
+pub fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
     }
 }
 

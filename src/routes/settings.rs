@@ -132,6 +132,15 @@ pub enum CorsPreflight {
     Pass,
 }
 
+impl Route {
+    /// Whether one can log in here at the identity provider of this id.
+    pub fn admits_provider(&self, id: &str) -> bool {
+        self.identity_providers
+            .iter()
+            .any(|admitted| **admitted == *id)
+    }
+}
+
 /// Where requests of a route go.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upstream {

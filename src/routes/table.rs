@@ -104,7 +104,7 @@ impl RouteTable {
                 let path = format!("{PROTECTED_RESOURCE_METADATA}{}", route.prefix);
                 entry.resources.insert(path.into(), route.index);
             }
-            for (id, callback) in callbacks.iter().filter(|(id, _)| uses(route, id)) {
+            for (id, callback) in callbacks.iter().filter(|(id, _)| route.admits_provider(id)) {
                 entry
                     .callbacks
                     .insert(callback.as_str().into(), Arc::clone(id));
@@ -234,10 +234,6 @@ impl OriginRoutes {
             candidate = &candidate[..candidate.rfind('/')?];
         }
     }
-}
-
-fn uses(route: &Route, id: &str) -> bool {
-    route.identity_providers.iter().any(|used| **used == *id)
 }
 
 #[cfg(test)]

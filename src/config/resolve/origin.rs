@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::config::problem::quoted;
 use crate::config::values;
+use crate::oidc::url_policy::is_loopback;
 use crate::routes::Origin;
 use crate::routes::Scheme;
 use crate::routes::Upstream;
@@ -125,7 +126,7 @@ pub fn public_address(text: &str) -> Result<PublicAddress, Refusal> {
             FROM_FORMS,
         );
     }
-    if origin.scheme == Scheme::Http && !values::is_loopback_host(&host) {
+    if origin.scheme == Scheme::Http && !is_loopback(&host) {
         return refuse_with_help(
             format!(
                 "{} is plain http: sessions could be stolen on the way",
