@@ -241,6 +241,7 @@ fn live(
     let session = Session {
         identity,
         origin: origin.to_string(),
+        authenticated_at: now,
         created_at: now,
         sid: None,
         acr: None,

@@ -92,6 +92,7 @@ fn live(user: &str, provider: &str, origin: &str, created_at: i64) -> SessionFac
     let session = Session {
         identity,
         origin: origin.to_owned(),
+        authenticated_at: Timestamp(0),
         created_at: Timestamp(created_at),
         sid: None,
         acr: None,

@@ -240,6 +240,7 @@ async fn create_session(
         identity,
         origin: call.origin.to_string(),
         created_at: call.now,
+        authenticated_at: call.now,
         sid: login.sid,
         acr: login.acr,
         auth_time: login.auth_time,

@@ -129,6 +129,7 @@ impl IdentityProvider {
                 refresh_token: response.refresh_token,
                 id_token: Some(id_token),
                 access_token_expires_at: response.expires_in.map(|lifetime| now.after(lifetime)),
+                obtained_at: Some(now),
             },
         })
     }

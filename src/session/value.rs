@@ -15,8 +15,10 @@ pub struct Session {
     pub identity: Identity,
     /// The origin whose browser it is; with a cookie domain, the one where the login took place.
     pub origin: String,
-    /// When the login ended.
+    /// When the login ended; `max_lifetime` counts from here.
     pub created_at: Timestamp,
+    /// When the identity provider last let the user in; a silent renewal moves it, a refresh does not.
+    pub authenticated_at: Timestamp,
     /// The `sid` of the session at the identity provider (OpenID Connect Back-Channel Logout 1.0).
     pub sid: Option<String>,
     /// The `acr` of the login.
@@ -34,6 +36,8 @@ pub struct Tokens {
     pub access_token: Option<Secret<String>>,
     /// When it ends, where the provider says so.
     pub access_token_expires_at: Option<Timestamp>,
+    /// When the tokens came.
+    pub obtained_at: Option<Timestamp>,
     /// The refresh token.
     pub refresh_token: Option<Secret<String>>,
     /// The ID token, for `id_token_hint`.
@@ -87,11 +91,13 @@ impl Session {
             identity: self.identity.clone(),
             origin: self.origin.clone(),
             created_at: self.created_at,
+            authenticated_at: Some(self.authenticated_at),
             sid: self.sid.clone(),
             acr: self.acr.clone(),
             auth_time: self.auth_time,
             access_token: open(&self.tokens.access_token),
             access_token_expires_at: self.tokens.access_token_expires_at,
+            obtained_at: self.tokens.obtained_at,
             refresh_token: open(&self.tokens.refresh_token),
             id_token: open(&self.tokens.id_token),
         };
@@ -105,12 +111,14 @@ impl Session {
             identity: stored.identity,
             origin: stored.origin,
             created_at: stored.created_at,
+            authenticated_at: stored.authenticated_at.unwrap_or(stored.created_at),
             sid: stored.sid,
             acr: stored.acr,
             auth_time: stored.auth_time,
             tokens: Tokens {
                 access_token: stored.access_token.map(Secret::new),
                 access_token_expires_at: stored.access_token_expires_at,
+                obtained_at: stored.obtained_at,
                 refresh_token: stored.refresh_token.map(Secret::new),
                 id_token: stored.id_token.map(Secret::new),
             },
@@ -124,11 +132,13 @@ struct Stored {
     identity: Identity,
     origin: String,
     created_at: Timestamp,
+    authenticated_at: Option<Timestamp>,
     sid: Option<String>,
     acr: Option<String>,
     auth_time: Option<Timestamp>,
     access_token: Option<String>,
     access_token_expires_at: Option<Timestamp>,
+    obtained_at: Option<Timestamp>,
     refresh_token: Option<String>,
     id_token: Option<String>,
 }
@@ -160,6 +170,7 @@ mod tests {
             },
             origin: "https://a.example".to_owned(),
             created_at: Timestamp(1000),
+            authenticated_at: Timestamp(1000),
             sid: Some("sid".to_owned()),
             acr: None,
             auth_time: None,

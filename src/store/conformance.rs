@@ -10,6 +10,7 @@ use crate::store::INDEX_COUNT_MAX;
 use crate::store::Key;
 use crate::store::MemoryStore;
 use crate::store::Record;
+use crate::store::Replacement;
 use crate::store::SqliteStore;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -108,8 +109,11 @@ async fn replace(store: &Arc<dyn Store>, number: u8, version: u64, now: i64) -> 
         .replace(
             &key(number),
             version,
-            b"new".to_vec(),
-            Timestamp(150),
+            Replacement {
+                value: b"new".to_vec(),
+                expires_at: Timestamp(150),
+                index: vec![key(201)],
+            },
             Timestamp(now),
         )
         .await
@@ -179,7 +183,16 @@ async fn too_large_records_are_refused(store: &Arc<dyn Store>) {
     assert_eq!(get(store, 1, 50).await, Some(fitting));
     let large = vec![0; VALUE_BYTES_MAX + 1];
     let replaced = store
-        .replace(&key(1), 0, large, Timestamp(100), Timestamp(50))
+        .replace(
+            &key(1),
+            0,
+            Replacement {
+                value: large,
+                expires_at: Timestamp(100),
+                index: Vec::new(),
+            },
+            Timestamp(50),
+        )
         .await;
     assert!(matches!(replaced, Err(StoreError::TooLarge { .. })));
 }
@@ -193,9 +206,12 @@ async fn a_wrong_version_replaces_nothing(store: &Arc<dyn Store>) {
         value: b"new".to_vec(),
         expires_at: Timestamp(150),
         version: 1,
+        index: vec![key(201)],
         ..stored(1)
     };
     assert_eq!(get(store, 1, 120).await, Some(expected));
+    assert_eq!(store.find(&key(101)).await.unwrap(), Vec::<Key>::new());
+    assert_eq!(store.find(&key(201)).await.unwrap(), [key(1)]);
     assert!(!replace(store, 1, 0, 50).await, "the version moved on");
     assert!(replace(store, 1, 1, 50).await);
 }

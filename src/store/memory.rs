@@ -8,27 +8,37 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 
 use crate::clock::Timestamp;
+use crate::store::CHANGES_WAIT_MAX;
+use crate::store::Changes;
 use crate::store::Key;
+use crate::store::Owner;
 use crate::store::Record;
+use crate::store::Replacement;
 use crate::store::SWEEP_COUNT_MAX;
 use crate::store::Store;
 use crate::store::StoreError;
-use crate::store::check_value;
 
 /// A store that forgets everything when it is dropped.
 #[derive(Debug)]
 pub struct MemoryStore {
     entries_max: usize,
     state: Mutex<State>,
+    changed: broadcast::Sender<Key>,
 }
+
+/// Changes that a follower may lag behind before it has missed some.
+const CHANGES_MAX: usize = 4096;
 
 #[derive(Debug, Default)]
 struct State {
     records: HashMap<Key, Record>,
     index: HashMap<Key, BTreeSet<Key>>,
     used: HashMap<Key, Timestamp>,
+    leases: HashMap<Key, (Owner, Timestamp)>,
 }
 
 impl MemoryStore {
@@ -37,11 +47,18 @@ impl MemoryStore {
         Self {
             entries_max,
             state: Mutex::default(),
+            changed: broadcast::Sender::new(CHANGES_MAX),
         }
     }
 
+    fn tell(&self, key: Key) {
+        // Nobody follows: nobody is told.
+        let _ = self.changed.send(key);
+    }
+
     fn room(&self, state: &State) -> Result<(), StoreError> {
-        if state.records.len() + state.used.len() >= self.entries_max {
+        let count = state.records.len() + state.used.len() + state.leases.len();
+        if count >= self.entries_max {
             return Err(StoreError::Full {
                 max: self.entries_max,
             });
@@ -55,15 +72,7 @@ impl State {
         let Some(record) = self.records.remove(key) else {
             return false;
         };
-        for hash in &record.index {
-            let Some(keys) = self.index.get_mut(hash) else {
-                continue;
-            };
-            keys.remove(key);
-            if keys.is_empty() {
-                self.index.remove(hash);
-            }
-        }
+        unlist(&mut self.index, &record);
         true
     }
 
@@ -74,6 +83,18 @@ impl State {
             .flatten()
             .copied()
             .collect()
+    }
+}
+
+fn unlist(index: &mut HashMap<Key, BTreeSet<Key>>, record: &Record) {
+    for hash in &record.index {
+        let Some(keys) = index.get_mut(hash) else {
+            continue;
+        };
+        keys.remove(&record.key);
+        if keys.is_empty() {
+            index.remove(hash);
+        }
     }
 }
 
@@ -107,12 +128,12 @@ impl Store for MemoryStore {
         &self,
         key: &Key,
         expected_version: u64,
-        value: Vec<u8>,
-        expires_at: Timestamp,
+        replacement: Replacement,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        check_value(&value)?;
+        replacement.check()?;
         let mut state = self.state.lock();
+        let state = &mut *state;
         let Some(record) = state.records.get_mut(key) else {
             return Ok(false);
         };
@@ -122,8 +143,15 @@ impl Store for MemoryStore {
         record.version = expected_version
             .checked_add(1)
             .ok_or_else(|| StoreError::corrupt("a version counter is at its end"))?;
-        record.value = value;
-        record.expires_at = expires_at;
+        record.value = replacement.value;
+        record.expires_at = replacement.expires_at;
+        unlist(&mut state.index, record);
+        record.index = replacement.index;
+        record.index = record.index_set();
+        for hash in &record.index {
+            state.index.entry(*hash).or_default().insert(*key);
+        }
+        self.tell(*key);
         Ok(true)
     }
 
@@ -148,7 +176,11 @@ impl Store for MemoryStore {
     }
 
     async fn delete(&self, key: &Key) -> Result<bool, StoreError> {
-        Ok(self.state.lock().remove(key))
+        let was_there = self.state.lock().remove(key);
+        if was_there {
+            self.tell(*key);
+        }
+        Ok(was_there)
     }
 
     async fn find(&self, index: &Key) -> Result<Vec<Key>, StoreError> {
@@ -160,6 +192,7 @@ impl Store for MemoryStore {
         let keys = state.find(index);
         for key in &keys {
             state.remove(key);
+            self.tell(*key);
         }
         Ok(keys)
     }
@@ -180,6 +213,14 @@ impl Store for MemoryStore {
         let mut left = limit - ended.len();
         let mut count = ended.len();
         state.used.retain(|_, expires_at| {
+            let remove = left > 0 && *expires_at <= now;
+            if remove {
+                left -= 1;
+                count += 1;
+            }
+            !remove
+        });
+        state.leases.retain(|_, (_, expires_at)| {
             let remove = left > 0 && *expires_at <= now;
             if remove {
                 left -= 1;
@@ -210,6 +251,59 @@ impl Store for MemoryStore {
         }
         state.used.insert(key, expires_at);
         Ok(true)
+    }
+
+    async fn lease(
+        &self,
+        key: Key,
+        owner: Owner,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.state.lock();
+        match state.leases.get(&key) {
+            Some((holder, until)) if *holder != owner && *until > now => return Ok(false),
+            Some(_) => (),
+            None => self.room(&state)?,
+        }
+        state.leases.insert(key, (owner, expires_at));
+        Ok(true)
+    }
+
+    async fn release(&self, key: Key, owner: Owner) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        if state
+            .leases
+            .get(&key)
+            .is_some_and(|(holder, _)| *holder == owner)
+        {
+            state.leases.remove(&key);
+        }
+        Ok(())
+    }
+
+    async fn changes(&self) -> Result<Box<dyn Changes>, StoreError> {
+        Ok(Box::new(MemoryChanges(self.changed.subscribe())))
+    }
+}
+
+struct MemoryChanges(broadcast::Receiver<Key>);
+
+#[async_trait]
+impl Changes for MemoryChanges {
+    async fn next(&mut self) -> Result<Vec<Key>, StoreError> {
+        let first = match tokio::time::timeout(CHANGES_WAIT_MAX, self.0.recv()).await {
+            Err(_) => return Ok(Vec::new()),
+            Ok(Ok(key)) => key,
+            Ok(Err(RecvError::Lagged(_) | RecvError::Closed)) => {
+                return Err(StoreError::unavailable("changes were missed"));
+            }
+        };
+        let mut keys = vec![first];
+        while let Ok(key) = self.0.try_recv() {
+            keys.push(key);
+        }
+        Ok(keys)
     }
 }
 

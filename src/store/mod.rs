@@ -12,6 +12,8 @@ pub mod sqlite;
 #[cfg(test)]
 mod conformance;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
@@ -22,6 +24,13 @@ pub use crate::store::sqlite::SqliteStore;
 
 /// A hash: of a session id, of what records are found by, of a one-time value.
 pub type Key = [u8; 32];
+
+/// Who holds a lease: random bytes, new for every try.
+pub type Owner = [u8; 16];
+
+/// How long [`Changes::next`] waits at most, so that whoever follows the changes knows several times
+/// a second that the store still tells them.
+pub const CHANGES_WAIT_MAX: Duration = Duration::from_millis(250);
 
 /// How large a sealed value may be. A session with 100 KiB tokens and 500 groups fits several times
 /// over; more is an identity provider gone wrong, and would fill the disk one login at a time.
@@ -70,6 +79,24 @@ impl Record {
     }
 }
 
+/// What takes the place of a record's contents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// The contents, sealed by the caller.
+    pub value: Vec<u8>,
+    /// The first second at which the record is over.
+    pub expires_at: Timestamp,
+    /// The hashes to find it by.
+    pub index: Vec<Key>,
+}
+
+impl Replacement {
+    fn check(&self) -> Result<(), StoreError> {
+        check_value(&self.value)?;
+        within("hashes in the index", self.index.len(), INDEX_COUNT_MAX)
+    }
+}
+
 fn check_value(value: &[u8]) -> Result<(), StoreError> {
     within("bytes in the value", value.len(), VALUE_BYTES_MAX)
 }
@@ -97,15 +124,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Finds the record of `key` that has not ended at `now`.
     async fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Record>, StoreError>;
 
-    /// Replaces value and end of a record that still has `expected_version` and has not ended at
+    /// Replaces value, end and index of a record that still has `expected_version` and has not ended at
     /// `now`, and counts its version up by one. False when there is no such record: somebody else was
     /// first, or it was deleted, and a deleted session must stay dead.
     async fn replace(
         &self,
         key: &Key,
         expected_version: u64,
-        value: Vec<u8>,
-        expires_at: Timestamp,
+        replacement: Replacement,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
@@ -144,4 +170,35 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
+
+    /// Gives the lease of `key` to `owner` until `expires_at`, which is to come; renews it for the owner who has it. False while
+    /// somebody else has it and it has not ended at `now`. A lease keeps work from being done twice;
+    /// what must not happen twice is guarded by [`Store::replace`].
+    async fn lease(
+        &self,
+        key: Key,
+        owner: Owner,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Ends the lease of `key`, if `owner` still has it.
+    async fn release(&self, key: Key, owner: Owner) -> Result<(), StoreError>;
+
+    /// Follows what happens to records from now on.
+    async fn changes(&self) -> Result<Box<dyn Changes>, StoreError>;
+}
+
+/// The changes of records, as they happen. All processes that share the store see them.
+#[async_trait]
+pub trait Changes: Send {
+    /// Waits until records were replaced or deleted, at most [`CHANGES_WAIT_MAX`], and lists their
+    /// keys; a key may come twice. Whatever happened before the call is in this answer or in an
+    /// earlier one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when changes may have been missed. Nothing that was remembered before counts
+    /// any more, and the changes have to be followed anew.
+    async fn next(&mut self) -> Result<Vec<Key>, StoreError>;
 }

@@ -6,12 +6,14 @@
 //!
 //! After a power cut the last moments may be missing (`synchronous=NORMAL`); what is there is whole.
 
+mod changes;
 mod file;
 mod schema;
 mod worker;
 
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -20,12 +22,15 @@ use rusqlite::TransactionBehavior;
 use rusqlite::params;
 
 use crate::clock::Timestamp;
+use crate::store::Changes;
 use crate::store::Key;
+use crate::store::Owner;
 use crate::store::Record;
+use crate::store::Replacement;
 use crate::store::SWEEP_COUNT_MAX;
 use crate::store::Store;
 use crate::store::StoreError;
-use crate::store::check_value;
+use crate::store::sqlite::changes::SqliteChanges;
 use crate::store::sqlite::worker::Workers;
 
 /// How many threads read: reads end in microseconds, and sessions in use are cached in front of us.
@@ -35,7 +40,7 @@ const READERS: usize = 2;
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
-    readers: Workers,
+    readers: Arc<Workers>,
     /// One thread only: SQLite has one writer at a time, and a queue is fairer than its busy wait.
     writer: Workers,
 }
@@ -59,7 +64,7 @@ impl SqliteStore {
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             path: path.to_owned(),
-            readers: Workers::start("store-read", readers)?,
+            readers: Arc::new(Workers::start("store-read", readers)?),
             writer: Workers::start("store-write", vec![first])?,
         })
     }
@@ -130,13 +135,57 @@ fn insert(connection: &mut Connection, record: &Record) -> Result<(), StoreError
         return Err(StoreError::AlreadyExists);
     }
     let id = transaction.last_insert_rowid();
-    for hash in record.index_set() {
-        transaction
-            .prepare_cached("INSERT INTO record_index (hash, record) VALUES (?1, ?2)")
-            .and_then(|mut statement| statement.execute(params![hash, id]))
-            .map_err(store_error)?;
-    }
+    list(&transaction, id, &record.index).map_err(store_error)?;
     transaction.commit().map_err(store_error)
+}
+
+/// Lists the record in row `id` under the hashes of `index`.
+fn list(connection: &Connection, id: i64, index: &[Key]) -> Result<(), rusqlite::Error> {
+    let mut statement = connection
+        .prepare_cached("INSERT OR IGNORE INTO record_index (hash, record) VALUES (?1, ?2)")?;
+    for hash in index {
+        statement.execute(params![hash, id])?;
+    }
+    Ok(())
+}
+
+fn update(
+    connection: &mut Connection,
+    key: Key,
+    expected: i64,
+    replacement: &Replacement,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let next = expected
+        .checked_add(1)
+        .ok_or_else(|| StoreError::corrupt("a version counter is at its end"))?;
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(store_error)?;
+    let replaced = transaction
+        .prepare_cached(
+            "UPDATE record SET value = ?1, expires_at = ?2, version = ?3
+             WHERE key = ?4 AND version = ?5 AND expires_at > ?6 RETURNING id",
+        )
+        .and_then(|mut statement| {
+            let (value, end) = (&replacement.value, replacement.expires_at.0);
+            statement
+                .query_row(params![value, end, next, key, expected, now.0], |row| {
+                    row.get::<_, i64>(0)
+                })
+                .optional()
+        })
+        .map_err(store_error)?;
+    let Some(id) = replaced else {
+        return Ok(false);
+    };
+    transaction
+        .prepare_cached("DELETE FROM record_index WHERE record = ?1")
+        .and_then(|mut statement| statement.execute([id]))
+        .and_then(|_| list(&transaction, id, &replacement.index))
+        .map_err(store_error)?;
+    transaction.commit().map_err(store_error)?;
+    Ok(true)
 }
 
 fn select(
@@ -194,8 +243,16 @@ fn sweep(
         now,
         limit.saturating_sub(records),
     )?;
+    let leases = delete_ended(
+        &transaction,
+        "DELETE FROM lease WHERE key IN
+         (SELECT key FROM lease WHERE expires_at <= ?1 LIMIT ?2)",
+        now,
+        limit.saturating_sub(records + used),
+    )?;
+    changes::forget_old(&transaction)?;
     transaction.commit()?;
-    Ok(records + used)
+    Ok(records + used + leases)
 }
 
 fn delete_ended(
@@ -231,29 +288,14 @@ impl Store for SqliteStore {
         &self,
         key: &Key,
         expected_version: u64,
-        value: Vec<u8>,
-        expires_at: Timestamp,
+        replacement: Replacement,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        check_value(&value)?;
+        replacement.check()?;
         let expected = version_to_sql(expected_version)?;
-        let next = expected
-            .checked_add(1)
-            .ok_or_else(|| StoreError::corrupt("a version counter is at its end"))?;
         let key = *key;
         self.writer
-            .run(move |connection| {
-                connection
-                    .prepare_cached(
-                        "UPDATE record SET value = ?1, expires_at = ?2, version = ?3
-                         WHERE key = ?4 AND version = ?5 AND expires_at > ?6",
-                    )
-                    .and_then(|mut statement| {
-                        statement.execute(params![value, expires_at.0, next, key, expected, now.0])
-                    })
-                    .map(|changed| changed == 1)
-                    .map_err(store_error)
-            })
+            .run(move |connection| update(connection, key, expected, &replacement, now))
             .await
     }
 
@@ -366,6 +408,48 @@ impl Store for SqliteStore {
                     .map_err(store_error)
             })
             .await
+    }
+
+    async fn lease(
+        &self,
+        key: Key,
+        owner: Owner,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.writer
+            .run(move |connection| {
+                connection
+                    .prepare_cached(
+                        "INSERT INTO lease (key, owner, expires_at) VALUES (?1, ?2, ?3)
+                         ON CONFLICT (key) DO UPDATE
+                         SET owner = excluded.owner, expires_at = excluded.expires_at
+                         WHERE lease.owner = excluded.owner OR lease.expires_at <= ?4",
+                    )
+                    .and_then(|mut statement| {
+                        statement.execute(params![key, owner, expires_at.0, now.0])
+                    })
+                    .map(|changed| changed == 1)
+                    .map_err(store_error)
+            })
+            .await
+    }
+
+    async fn release(&self, key: Key, owner: Owner) -> Result<(), StoreError> {
+        self.writer
+            .run(move |connection| {
+                connection
+                    .prepare_cached("DELETE FROM lease WHERE key = ?1 AND owner = ?2")
+                    .and_then(|mut statement| statement.execute(params![key, owner]))
+                    .map(|_| ())
+                    .map_err(store_error)
+            })
+            .await
+    }
+
+    async fn changes(&self) -> Result<Box<dyn Changes>, StoreError> {
+        let changes = SqliteChanges::open(Arc::clone(&self.readers)).await?;
+        Ok(Box::new(changes))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::store::StoreError;
 use crate::store::sqlite::store_error;
 
 /// The format this version writes.
-pub const FORMAT: i64 = 1;
+pub const FORMAT: i64 = 2;
 
 /// Marks the file as ours (`PRAGMA application_id`): "VSTB".
 const APPLICATION_ID: i64 = 0x5653_5442;
@@ -39,6 +39,24 @@ const TABLES: &str = "
     CREATE INDEX used_by_end ON used (expires_at);
 ";
 
+/// What format 2 adds. `change` tells the processes that share the file which records are no longer
+/// what they were; triggers write it, so no statement can forget to.
+const ADDED_IN_2: &str = "
+    CREATE TABLE lease (
+        key BLOB NOT NULL PRIMARY KEY CHECK (length(key) = 32),
+        owner BLOB NOT NULL CHECK (length(owner) = 16),
+        expires_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE change (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        key BLOB NOT NULL
+    ) STRICT;
+    CREATE TRIGGER record_deleted AFTER DELETE ON record
+    BEGIN INSERT INTO change (key) VALUES (old.key); END;
+    CREATE TRIGGER record_replaced AFTER UPDATE OF version ON record
+    BEGIN INSERT INTO change (key) VALUES (old.key); END;
+";
+
 /// Makes the tables in an empty file, or checks the format of a filled one.
 ///
 /// # Errors
@@ -54,9 +72,9 @@ pub fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
         transaction
             .pragma_update(None, "application_id", APPLICATION_ID)
             .map_err(store_error)?;
-        transaction
-            .pragma_update(None, "user_version", FORMAT)
-            .map_err(store_error)?;
+        upgrade(&transaction)?;
+    } else if is_format_1(&transaction)? {
+        upgrade(&transaction)?;
     } else {
         check(&transaction)?;
     }
@@ -88,6 +106,18 @@ pub fn check(connection: &Connection) -> Result<(), StoreError> {
         )));
     }
     Ok(())
+}
+
+fn is_format_1(connection: &Connection) -> Result<bool, StoreError> {
+    let is_ours = number(connection, "application_id").map_err(store_error)? == APPLICATION_ID;
+    Ok(is_ours && number(connection, "user_version").map_err(store_error)? == 1)
+}
+
+fn upgrade(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute_batch(ADDED_IN_2).map_err(store_error)?;
+    connection
+        .pragma_update(None, "user_version", FORMAT)
+        .map_err(store_error)
 }
 
 fn is_empty(connection: &Connection) -> Result<bool, rusqlite::Error> {

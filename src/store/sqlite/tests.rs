@@ -133,8 +133,8 @@ fn a_newer_format_is_refused() {
     assert_eq!(
         error,
         StoreError::NewerFormat {
-            found: 2,
-            supported: 1
+            found: schema::FORMAT + 1,
+            supported: schema::FORMAT
         }
     );
     assert!(error.to_string().contains("newer version"), "{error}");
