@@ -1,4 +1,5 @@
-// The issuer of the benchmark's access tokens: writes them to files, then serves discovery, keys and introspection on loopback.
+// The issuer of the benchmark: writes access tokens to files, then serves discovery, keys, introspection and, for
+// bench-logins.mjs, the token endpoint on loopback.
 //
 //   node bench-issuer.mjs FOLDER '{"signed":{"rs256":{"once":[1000,12000],"again":200}},"opaque":200}'
 //
@@ -54,6 +55,28 @@ async function mintAll(jobs, privateKeys) {
   await Promise.all(workers)
 }
 
+// Who logs in is in the code itself, as bench-logins.mjs has written it.
+function tokens(issuer, code, privateKey) {
+  const { sub, nonce } = JSON.parse(Buffer.from(code, 'base64url').toString())
+  const now = Math.floor(Date.now() / 1000)
+  const head = base64url({ alg: 'ES256', typ: 'JWT', kid: 'es256' })
+  const input = `${head}.${base64url({
+    iss: issuer, sub, aud: 'gateway', nonce, iat: now, exp: now + LIFETIME, auth_time: now, preferred_username: sub, name: sub,
+    email: `${sub}@example.com`, email_verified: true, groups: ['staff', 'sales'],
+  })}`
+  const signature = sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' })
+  return {
+    access_token: randomBytes(32).toString('base64url'), refresh_token: randomBytes(32).toString('base64url'), token_type: 'Bearer',
+    expires_in: LIFETIME, id_token: `${input}.${signature.toString('base64url')}`,
+  }
+}
+
+async function formOf(request) {
+  let body = ''
+  for await (const chunk of request) body += chunk
+  return new URLSearchParams(body)
+}
+
 function handler(keys, opaque, state) {
   const expected = `Basic ${Buffer.from(`gateway:${process.env.IDP_CLIENT_SECRET}`).toString('base64')}`
   return async (request, response) => {
@@ -72,10 +95,12 @@ function handler(keys, opaque, state) {
     if (request.url === '/jwks') return answer(200, { keys })
     if (request.url === '/introspect' && request.method === 'POST') {
       if (request.headers.authorization !== expected) return answer(401, { error: 'invalid_client' })
-      let body = ''
-      for await (const chunk of request) body += chunk
-      const number = opaque.get(new URLSearchParams(body).get('token'))
+      const number = opaque.get((await formOf(request)).get('token'))
       return answer(200, number === undefined ? { active: false } : { active: true, token_type: 'Bearer', ...claims(issuer, number) })
+    }
+    if (request.url === '/token' && request.method === 'POST') {
+      if (request.headers.authorization !== expected) return answer(401, { error: 'invalid_client' })
+      return answer(200, tokens(issuer, (await formOf(request)).get('code'), state.loginKey))
     }
     return answer(404, { error: 'not_found' })
   }
@@ -102,7 +127,7 @@ async function main() {
   const opaque = new Map(Array.from({ length: wishes.opaque }, (_, number) => [randomBytes(32).toString('base64url'), number]))
   writeFileSync(join(folder, 'opaque.again'), [...opaque.keys()].map((token) => `Bearer ${token}\n`).join(''))
 
-  const state = {}
+  const state = { loginKey: pairs.es256.privateKey }
   const handle = handler(keys, opaque, state)
   state.issuer = await listen(createServer(handle), 'http')
   const [key, cert] = [join(folder, 'tls.key'), join(folder, 'tls.crt')]

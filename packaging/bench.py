@@ -127,10 +127,10 @@ def resident_bytes(pid):
                for each in tree(pid))
 
 
-def load(port, seconds, header=None, values=None, once=False):
+def load(port, seconds, header=None, values=None, once=False, connections=CONNECTIONS):
     """Runs wrk; with `once` until each of the values is used, at the longest for `seconds`."""
     environment = {**os.environ, **({"VALUES": str(values), "HEADER": header} if values else {}), **({"ONCE": "1"} if once else {})}
-    command = ["taskset", "-c", str(LOAD_CPU), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s",
+    command = ["taskset", "-c", str(LOAD_CPU), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s",
                str(ROOT / "packaging/bench.lua"), f"http://127.0.0.1:{port}/", "--", PATH]
     output = ""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as wrk:
