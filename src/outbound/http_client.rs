@@ -8,6 +8,7 @@
 //! or secret reaches a place that nobody configured.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -19,6 +20,7 @@ use url::Url;
 
 use crate::oidc::url_policy::is_secure_or_loopback;
 use crate::outbound::outbound_error::OutboundError;
+use crate::outbound::resolver::Resolver;
 use crate::secret::Secret;
 
 /// Largest answer in bytes: token responses with group lists reach some hundred KiB.
@@ -249,6 +251,7 @@ fn builder() -> reqwest::ClientBuilder {
         .no_proxy()
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
+        .dns_resolver(Arc::new(Resolver))
 }
 
 fn failure(error: reqwest::Error) -> OutboundError {

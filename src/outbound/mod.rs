@@ -17,6 +17,7 @@ mod login;
 mod login_error;
 mod outbound_error;
 mod provider_error;
+mod resolver;
 mod revoke;
 #[cfg(test)]
 mod test_provider;

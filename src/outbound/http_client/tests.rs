@@ -36,6 +36,15 @@ async fn an_answer_comes_with_its_body() {
 }
 
 #[tokio::test]
+async fn names_below_localhost_lead_to_this_machine() {
+    let server = TestServer::start(|_| Reply::json("{}")).await;
+    let mut url = server.url("/a");
+    url.set_host(Some("no-such-name.localhost")).unwrap();
+    let answer = client().send(Request::get(&url)).await.unwrap();
+    assert_eq!(answer.json().unwrap(), b"{}");
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     for status in [301, 302, 303, 307, 308] {
         let server =
