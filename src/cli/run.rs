@@ -44,10 +44,7 @@ pub fn run(path: &Path) -> ExitCode {
 
 fn log_settings(settings: &config::LogSettings) -> telemetry::LogSettings {
     telemetry::LogSettings {
-        format: match settings.format {
-            config::LogFormat::Json => telemetry::LogFormat::Json,
-            config::LogFormat::Text => telemetry::LogFormat::Text,
-        },
+        format: settings.format,
         output: telemetry::LogOutput::Stdout,
         level: settings.level.as_str().to_ascii_lowercase(),
     }

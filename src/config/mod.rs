@@ -32,7 +32,6 @@ pub use problem::Target;
 pub use schema::schema;
 pub use settings::CertificateFiles;
 pub use settings::Listener;
-pub use settings::LogFormat;
 pub use settings::LogSettings;
 pub use settings::Settings;
 pub use settings::StoreSettings;

@@ -13,6 +13,7 @@ use crate::relying_party::Status;
 use crate::routes::Route;
 use crate::secret::Secret;
 use crate::session::SessionSettings;
+use crate::telemetry::LogFormat;
 
 /// What `gateway.yaml` says.
 #[derive(Clone, Debug)]
@@ -95,14 +96,4 @@ pub struct LogSettings {
     pub level: tracing::Level,
     /// Whether there is a line for each request.
     pub access: bool,
-}
-
-/// Shape of log lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object a line (the default).
-    #[default]
-    Json,
-    /// For reading.
-    Text,
 }

@@ -13,13 +13,13 @@ use crate::config::raw;
 use crate::config::resolve::Context;
 use crate::config::settings::CertificateFiles;
 use crate::config::settings::Listener;
-use crate::config::settings::LogFormat;
 use crate::config::settings::LogSettings;
 use crate::config::settings::StoreSettings;
 use crate::config::values;
 use crate::pages::Pages;
 use crate::pages::render::TEMPLATE_BYTES_MAX;
 use crate::pages::render::TEMPLATES;
+use crate::telemetry::LogFormat;
 
 /// Default of `drain_timeout`.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
