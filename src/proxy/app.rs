@@ -32,6 +32,9 @@ use crate::proxy::SharedProxy;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a connection may wait for its next request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a waiting connection is kept when the gateway stops: a request that is on its way already
+/// is answered, and the client told that it was the last one here.
+const LINGER: Duration = Duration::from_millis(500);
 /// How long a new connection may wait for its first.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);
 /// An HTTP/2 connection without a stream.
@@ -106,15 +109,20 @@ async fn wait(
     shutdown: &mut ShutdownWatch,
 ) -> Option<Duration> {
     let mut first = [0; 1];
-    tokio::select! {
+    let peeked = tokio::select! {
         biased;
-        peeked = timeout(limit, stream.try_peek(&mut first)) => match peeked {
-            Ok(Ok(true)) => Some(HEAD_TIMEOUT),
-            // A stream that cannot be looked into (TLS) is served at once, and waits there.
-            Ok(Ok(false)) => Some(limit + HEAD_TIMEOUT),
-            _ => None,
-        },
+        peeked = timeout(limit, stream.try_peek(&mut first)) => Some(peeked),
         _ = shutdown.wait_for(|is_stopping| *is_stopping) => None,
+    };
+    let peeked = match peeked {
+        Some(peeked) => peeked,
+        None => timeout(LINGER, stream.try_peek(&mut first)).await,
+    };
+    match peeked {
+        Ok(Ok(true)) => Some(HEAD_TIMEOUT),
+        // A stream that cannot be looked into (TLS) is served at once, and waits there.
+        Ok(Ok(false)) => Some(limit + HEAD_TIMEOUT),
+        _ => None,
     }
 }
 
@@ -137,6 +145,9 @@ impl ServerApp for GatewayApp {
             session.set_keepalive(Some(IDLE_TIMEOUT.as_secs()));
             if let Some(settings) = settings.take() {
                 settings.apply_to_session(&mut session);
+            }
+            if *stopping.borrow() {
+                session.set_keepalive(None);
             }
             // Boxed, so that a waiting connection does not carry the room for it.
             let served = Box::pin(self.serve(session, head_timeout, shutdown));

@@ -3,7 +3,9 @@
 use std::io;
 use std::net::SocketAddr;
 use std::net::TcpListener;
+use std::os::fd::AsRawFd;
 use std::os::fd::IntoRawFd;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use pingora::apps::ServerApp;
@@ -17,6 +19,8 @@ use pingora::services::listening::Service;
 use tokio::task::JoinHandle;
 
 use crate::server::certificates::Certificates;
+use crate::server::handover::Inherited;
+use crate::server::handover::Named;
 
 /// A connection's read buffer; larger heads take two reads. pingora's 64 KiB make 89 kB of an idle
 /// connection.
@@ -28,23 +32,58 @@ const WRITE_BUFFER_BYTES: usize = 1460;
 pub struct Bound {
     /// The address it really has: the system chooses where the port is 0.
     pub address: SocketAddr,
-    socket: TcpListener,
+    name: String,
+    socket: Socket,
     certificates: Option<Arc<Certificates>>,
 }
 
+enum Socket {
+    Own(TcpListener),
+    /// pingora makes a listener of it, as of any other.
+    Inherited(RawFd),
+}
+
 impl Bound {
-    /// Binds `address`.
+    /// Binds `address`, or takes the socket over that an earlier process had for the same `purpose` and
+    /// address.
     ///
     /// # Errors
     /// The system's, such as a port in use.
-    pub fn new(address: SocketAddr, certificates: Option<Arc<Certificates>>) -> io::Result<Self> {
+    pub fn new(
+        purpose: &str,
+        address: SocketAddr,
+        certificates: Option<Arc<Certificates>>,
+        inherited: &mut Inherited,
+    ) -> io::Result<Self> {
+        let name = format!("{purpose}@{address}");
+        if let Some(taken) = inherited.take(&name) {
+            return Ok(Self {
+                address: taken.address,
+                name,
+                socket: Socket::Inherited(taken.socket),
+                certificates,
+            });
+        }
         let socket = TcpListener::bind(address)?;
         socket.set_nonblocking(true)?;
         Ok(Self {
             address: socket.local_addr()?,
-            socket,
+            name,
+            socket: Socket::Own(socket),
             certificates,
         })
+    }
+
+    /// The socket as it can be handed over.
+    pub fn named(&self) -> Named {
+        Named {
+            name: self.name.clone(),
+            address: self.address,
+            socket: match &self.socket {
+                Socket::Own(socket) => socket.as_raw_fd(),
+                Socket::Inherited(socket) => *socket,
+            },
+        }
     }
 
     /// Serves `app` on it until `shutdown`. Must be called within the runtime.
@@ -66,7 +105,11 @@ impl Bound {
         }
         // The table by which pingora hands sockets from one process to the next takes ours as well.
         let mut sockets = Fds::new();
-        sockets.add(key, self.socket.into_raw_fd());
+        let socket = match self.socket {
+            Socket::Own(socket) => socket.into_raw_fd(),
+            Socket::Inherited(socket) => socket,
+        };
+        sockets.add(key, socket);
         let sockets = Arc::new(parking_lot::Mutex::new(sockets));
         let mut service = Service::new(name.to_owned(), app);
         service.add_listener(endpoint);

@@ -4,6 +4,7 @@
 //! signal changes all or nothing.
 
 mod certificates;
+mod handover;
 mod keys;
 mod listeners;
 mod notify;
@@ -35,6 +36,8 @@ use crate::gateway::SnapshotError;
 use crate::proxy::GatewayApp;
 use crate::proxy::Proxy;
 use crate::server::certificates::Certificates;
+use crate::server::handover::Inherited;
+use crate::server::handover::Offer;
 use crate::server::listeners::Bound;
 use crate::server::notify::notify;
 use crate::store::SWEEP_COUNT_MAX;
@@ -94,13 +97,14 @@ pub fn install_cryptography() {
 /// # Errors
 /// One [`ServerError`] per step of the start.
 pub fn run(path: &Path, settings: Settings) -> Result<(), ServerError> {
-    let bound = bind(&settings)?;
+    let mut inherited = Inherited::receive().map_err(ServerError::System)?;
+    let bound = bind(&settings, &mut inherited)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.threads.max(1))
         .enable_all()
         .build()
         .map_err(ServerError::System)?;
-    let served = runtime.block_on(serve(path, settings, bound));
+    let served = runtime.block_on(serve(path, settings, bound, &inherited));
     // Background work has nothing left to finish.
     runtime.shutdown_timeout(Duration::from_secs(1));
     served
@@ -113,7 +117,20 @@ struct Sockets {
     certificates: Vec<(String, Arc<Certificates>)>,
 }
 
-fn bind(settings: &Settings) -> Result<Sockets, ServerError> {
+impl Sockets {
+    /// All that a later process can take over.
+    fn offer(&self) -> io::Result<Offer> {
+        Offer::new(
+            self.public
+                .iter()
+                .chain(&self.admin)
+                .map(Bound::named)
+                .collect(),
+        )
+    }
+}
+
+fn bind(settings: &Settings, inherited: &mut Inherited) -> Result<Sockets, ServerError> {
     let mut sockets = Sockets {
         public: Vec::new(),
         admin: None,
@@ -131,21 +148,27 @@ fn bind(settings: &Settings) -> Result<Sockets, ServerError> {
                 .certificates
                 .push((listener.address.to_string(), Arc::clone(certificates)));
         }
-        let bound = Bound::new(listener.address, certificates);
+        let bound = Bound::new("public", listener.address, certificates, inherited);
         sockets
             .public
             .push(bound.map_err(|error| ServerError::Listen(listener.address, error))?);
     }
     if let Some(address) = settings.admin {
-        let bound = Bound::new(address, None);
+        let bound = Bound::new("admin", address, None, inherited);
         sockets.admin = Some(bound.map_err(|error| ServerError::Listen(address, error))?);
     }
     Ok(sockets)
 }
 
-async fn serve(path: &Path, settings: Settings, sockets: Sockets) -> Result<(), ServerError> {
+async fn serve(
+    path: &Path,
+    settings: Settings,
+    sockets: Sockets,
+    inherited: &Inherited,
+) -> Result<(), ServerError> {
     // Signals from here on find a handler, however early they come.
     let mut signals = Signals::new().map_err(ServerError::System)?;
+    let offer = sockets.offer().map_err(ServerError::System)?;
     let gateway = Arc::new(gateway(settings)?);
     let snapshot = gateway.snapshot();
     let drain_timeout = snapshot.settings.drain_timeout;
@@ -179,15 +202,35 @@ async fn serve(path: &Path, settings: Settings, sockets: Sockets) -> Result<(), 
         sockets.certificates,
     ));
     notify("READY=1");
+    inherited.tell_ready();
     tracing::info!(routes = snapshot.routes.len(), "the gateway is running");
     drop(snapshot);
 
-    while let Event::Reload = signals.next().await {
-        notify("RELOADING=1");
-        reload::reload(path, &gateway, &proxy).await;
-        notify("READY=1");
+    loop {
+        match signals.next().await {
+            Event::Reload => {
+                notify("RELOADING=1");
+                reload::reload(path, &gateway, &proxy).await;
+                notify("READY=1");
+            }
+            Event::HandOver => match offer.hand_over().await {
+                Ok(process) => {
+                    notify(&format!("MAINPID={process}"));
+                    tracing::info!(process, "handed over to a new process");
+                    // Who asks for health or administration means the one that stays.
+                    let _ = stop_admin.send(true);
+                    break;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "not handed over: this process goes on");
+                }
+            },
+            Event::Stop => {
+                notify("STOPPING=1");
+                break;
+            }
+        }
     }
-    notify("STOPPING=1");
     tracing::info!(in_flight = proxy.in_flight(), "stopping");
     let _ = stop.send(true);
     for service in services {
@@ -256,6 +299,7 @@ async fn watch_certificates(gateway: Arc<Gateway>, certificates: Vec<(String, Ar
 /// What a signal asks for.
 enum Event {
     Reload,
+    HandOver,
     Stop,
 }
 
@@ -281,7 +325,7 @@ impl Signals {
             _ = self.hang_up.recv() => Event::Reload,
             _ = self.terminate.recv() => Event::Stop,
             _ = self.interrupt.recv() => Event::Stop,
-            _ = self.quit.recv() => Event::Stop,
+            _ = self.quit.recv() => Event::HandOver,
         }
     }
 }

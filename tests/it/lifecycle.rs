@@ -151,3 +151,69 @@ fn a_sign_out_at_one_gateway_ends_the_session_at_the_other() {
         kept.clone().get(url).status == 302
     });
 }
+
+/// Ends the process that took over, whatever becomes of the test.
+struct Successor(String);
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("kill").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_hand_over_loses_no_request_no_session_and_no_login_under_way() {
+    let mut world = World::start();
+    let user = world.logged_in();
+    let mut under_way = world.browser();
+    let callback = under_way.callback_url(&world.app("/deep"));
+    let url = world.app("/x");
+    let is_over = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let load: Vec<_> = (0..4)
+        .map(|_| {
+            let (mut user, url, is_over) = (user.clone(), url.clone(), Arc::clone(&is_over));
+            std::thread::spawn(move || {
+                let mut count = 0;
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    assert_eq!(user.get(&url).status, 200, "request {count}");
+                    count += 1;
+                }
+                count
+            })
+        })
+        .collect();
+    world.gateway.signal("QUIT");
+    assert_eq!(
+        world.gateway.wait_for_end(),
+        Some(0),
+        "{}",
+        world.gateway.log()
+    );
+    let log = world.gateway.log();
+    let process = log
+        .split("\"process\":")
+        .nth(1)
+        .and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+    let _successor = Successor(process.expect(&log).to_owned());
+    // The new one serves alone now.
+    assert_eq!(user.clone().get(&url).status, 200);
+    assert_eq!(world.gateway.admin("/readyz").expect("health").status, 200);
+    let done = under_way.get(&callback);
+    assert_eq!((done.status, location(&done)), (303, world.app("/deep")));
+    is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    for thread in load {
+        assert!(thread.join().expect("no request failed") > 0);
+    }
+}
+
+#[test]
+fn a_gateway_whose_successor_cannot_start_goes_on() {
+    let mut world = World::start();
+    let mut user = world.logged_in();
+    world.gateway.edit(|yaml| format!("{yaml}\nnonsense: 1\n"));
+    world.gateway.signal("QUIT");
+    world.gateway.wait_for_log("not handed over");
+    assert_eq!(user.get(&world.app("/x")).status, 200);
+    world.gateway.signal("TERM");
+    assert_eq!(world.gateway.wait_for_end(), Some(0));
+}
