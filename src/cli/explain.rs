@@ -133,17 +133,24 @@ fn story(arguments: &Arguments, settings: &Settings) -> Result<Value, String> {
         headers.insert("authorization", value);
     }
     let request = asked.view(&headers)?;
-    let mut check = None;
+    let mut checks = None;
     if let Step::NeedToken(bearer, token) = decision::decide(&policy, &request, &facts, now) {
         let finding = explain_token::find(settings, &bearer, token, now)?;
         facts.token = finding.fact;
-        check = Some(finding.check);
+        checks = Some(finding.checks);
     }
     match decision::decide(&policy, &request, &facts, now) {
         Step::Done(decided) => {
+            if let (Some(checks), TokenFact::Valid(live), Some(route)) =
+                (&mut checks, &facts.token, &decided.route)
+            {
+                checks.add_gate(route, live, &decided.decision);
+            }
             let mut story = tell(&asked, &request, decided, &facts.token);
-            if let Some(check) = check {
-                story["token"] = check.into();
+            if let Some(checks) = checks {
+                let failure = checks.failure();
+                story["token"] = failure.map_or("all checks are passed".into(), Value::from);
+                story["checks"] = checks.to_json();
             }
             Ok(story)
         }
@@ -408,6 +415,11 @@ fn readable(story: &Value) -> String {
         if let Some(found) = story.get(name) {
             let _ = writeln!(text, "{name:<18} {}", value(found));
         }
+    }
+    for check in story["checks"].as_array().into_iter().flatten() {
+        let part = |name: &str| check[name].as_str().unwrap_or_default();
+        let outcome = part("outcome").replace('_', " ");
+        let _ = writeln!(text, "{:<18} {:<12} {outcome}", "check", part("check"));
     }
     for rule in story["rules"].as_array().into_iter().flatten() {
         let outcome = match rule["unmet"].as_str() {

@@ -3,8 +3,10 @@
 //! The checks are those that requests go through. Keys are fetched and opaque tokens are asked about as
 //! the gateway would do it; the token is sent to nobody else.
 
+use std::fmt;
 use std::sync::Arc;
 
+use crate::cli::explain_checks::Checks;
 use crate::clock::Timestamp;
 use crate::config::Settings;
 use crate::decision::TokenFact;
@@ -23,22 +25,22 @@ use crate::server;
 pub struct Finding {
     /// For the gate.
     pub fact: TokenFact,
-    /// For the operator: the check that decided, in words.
-    pub check: String,
+    /// For the operator.
+    pub checks: Checks,
 }
 
 impl Finding {
-    fn invalid(refusal: TokenRefusal, check: impl Into<String>) -> Self {
+    fn invalid(refusal: TokenRefusal, checks: Checks) -> Self {
         Self {
             fact: TokenFact::Invalid(refusal),
-            check: check.into(),
+            checks,
         }
     }
 
-    fn unavailable(check: impl Into<String>) -> Self {
+    fn unavailable(check: &'static str, error: &dyn fmt::Display) -> Self {
         Self {
             fact: TokenFact::Unavailable,
-            check: check.into(),
+            checks: Checks::failed_first(check, error.to_string()),
         }
     }
 }
@@ -77,41 +79,45 @@ async fn check(
         .filter(|one| bearer.issuers.contains(&one.id))
         .filter(|one| bearer.issuers.len() == 1 || Some(&one.issuer) == claimed.as_ref());
     let Some(known) = issuers.next() else {
-        let check = "`iss`: no issuer of the route is the one that the token names";
-        return Ok(Finding::invalid(TokenRefusal::Issuer, check));
+        let says = "no issuer of the route is the one that the token names";
+        let checks = Checks::failed_first("iss", says);
+        return Ok(Finding::invalid(TokenRefusal::Issuer, checks));
     };
     let client = HttpClient::new(known.ca.as_deref()).map_err(|error| error.to_string())?;
     let provider =
         IdentityProvider::new(Arc::clone(known), client).map_err(|error| error.to_string())?;
-    let claims = if is_signed {
+    let (claims, checks) = if is_signed {
         let keys = match provider.keys(now).await {
             Ok(keys) => keys,
-            Err(error) => return Ok(Finding::unavailable(error.to_string())),
+            Err(error) => return Ok(Finding::unavailable("keys_of_issuer", &error)),
         };
         let policy = resource_server::access_token_policy(known, bearer);
         match verify(&policy, token, &keys, now) {
-            Ok(claims) => claims.into_inner().into_map(),
+            Ok(claims) => (claims.into_inner().into_map(), Checks::of_jwt(bearer)),
             Err(error) => {
-                let refusal = TokenRefusal::from(&error);
-                return Ok(Finding::invalid(refusal, error.to_string()));
+                let checks = Checks::of_refused_jwt(bearer, &error);
+                return Ok(Finding::invalid(TokenRefusal::from(&error), checks));
             }
         }
     } else {
         let answer = match provider.introspect_token(token, now).await {
             Ok(answer) => answer,
-            Err(error) => return Ok(Finding::unavailable(error.to_string())),
+            Err(error) => return Ok(Finding::unavailable("introspection", &error)),
         };
         match resource_server::check_introspection(known, bearer, answer, now) {
-            Ok(answer) => answer.claims,
-            Err(refusal) => return Ok(Finding::invalid(refusal, refusal.description())),
+            Ok(answer) => (answer.claims, Checks::of_answer()),
+            Err(refusal) => {
+                let checks = Checks::of_refused_answer(refusal);
+                return Ok(Finding::invalid(refusal, checks));
+            }
         }
     };
     let bound_to = (claims.get("cnf").and_then(crate::jose::jkt)).map(str::to_owned);
     Ok(match resource_server::identity(known, claims) {
         Ok(identity) => Finding {
             fact: TokenFact::Valid(Arc::new(LiveToken::new([0; 32], identity, now, bound_to))),
-            check: format!("all checks of a token of `{}` are passed", known.id),
+            checks: checks.with_caller(Ok(())),
         },
-        Err(refusal) => Finding::invalid(refusal, refusal.description()),
+        Err(refusal) => Finding::invalid(refusal, checks.with_caller(Err(refusal))),
     })
 }

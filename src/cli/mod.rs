@@ -6,6 +6,7 @@
 mod check;
 mod check_online;
 mod explain;
+mod explain_checks;
 mod explain_token;
 mod keygen;
 mod run;

@@ -7,6 +7,7 @@ use crate::decision::Caller;
 use crate::decision::Decision;
 use crate::decision::Facts;
 use crate::decision::Permit;
+use crate::decision::Policy;
 use crate::decision::ProofFact;
 use crate::decision::Rejection;
 use crate::decision::TokenFact;
@@ -15,17 +16,22 @@ use crate::jose::dpop::ProofExpected;
 use crate::jose::dpop::verify_proof;
 use crate::jose::policy::LEEWAY_DEFAULT;
 use crate::resource_server::LiveToken;
+use crate::resource_server::NonceAge;
 use crate::resource_server::Presented;
 use crate::resource_server::TokenRefusal;
+use crate::resource_server::check_dpop_nonce;
 use crate::resource_server::presented;
 use crate::routes::BearerSettings;
 use crate::routes::CorsPreflight;
 use crate::routes::Dpop;
+use crate::routes::DpopNonce;
 use crate::routes::Origin;
 use crate::routes::RequestView;
 use crate::routes::Route;
 use crate::routes::StepUp;
 use crate::routes::first_admitting;
+use crate::routes::first_admitting_by_scope;
+use crate::session::KeyRing;
 
 /// What a token, or its absence, makes of a request.
 pub(super) enum Verdict<'a> {
@@ -41,6 +47,7 @@ pub(super) enum Verdict<'a> {
 
 /// Decides on what needs no session.
 pub(super) fn judge<'a>(
+    policy: &Policy,
     route: &Arc<Route>,
     origin: &Origin,
     request: &RequestView<'a>,
@@ -66,15 +73,17 @@ pub(super) fn judge<'a>(
         TokenFact::Unavailable => reject(Rejection::TokenUnavailable),
         TokenFact::Invalid(refusal) => reject(Rejection::TokenInvalid(*refusal)),
         TokenFact::Valid(live) => {
-            match check_binding(settings, live, token, shown, origin, request, now) {
+            let keys = policy.keys.as_deref();
+            let mut nonce = NonceAge::Young;
+            match check_binding(settings, live, (token, shown), (origin, request), keys, now) {
                 Ok(None) => (),
-                Ok(Some(name)) => match facts.proof {
-                    ProofFact::NotAsked => return Verdict::NeedProof(name),
+                Ok(Some(right)) => match facts.proof {
+                    ProofFact::NotAsked => return Verdict::NeedProof(right.name),
                     ProofFact::Unavailable => return reject(Rejection::TokenUnavailable),
                     ProofFact::Used => {
                         return reject(Rejection::TokenInvalid(TokenRefusal::Proof));
                     }
-                    ProofFact::Fresh => (),
+                    ProofFact::Fresh => nonce = right.nonce,
                 },
                 Err(refusal) => return reject(Rejection::TokenInvalid(refusal)),
             }
@@ -82,10 +91,16 @@ pub(super) fn judge<'a>(
                 return reject(Rejection::TokenStepUp);
             }
             if !is_admitted(route, settings, request, live) {
-                return reject(Rejection::TokenInsufficient);
+                let address = request.client_address;
+                let rule =
+                    first_admitting_by_scope(&route.allow, &live.identity, request.method, address);
+                return reject(Rejection::TokenInsufficient(rule));
             }
-            let caller = Caller::Token(Arc::clone(live));
-            Verdict::Done(Decision::Forward(Permit::new(route, caller)))
+            let permit = Permit::new(route, Caller::Token(Arc::clone(live)));
+            Verdict::Done(Decision::Forward(match nonce {
+                NonceAge::Young => permit,
+                NonceAge::Old => permit.with_new_nonce(),
+            }))
         }
     }
 }
@@ -99,19 +114,25 @@ enum Shown<'a> {
     WithProof(Option<&'a str>),
 }
 
-/// Checks that a bound token comes with the proof of its key, and an unbound one without. Returns the
-/// name of the proof, which must not have been used before.
+/// A proof that is right, as far as can be seen from it.
+struct RightProof {
+    /// Its name, which must not have been used before.
+    name: String,
+    /// Where nonces are not asked for, young.
+    nonce: NonceAge,
+}
+
+/// Checks that a bound token comes with the proof of its key, and an unbound one without.
 ///
-/// Implements RFC 9449 sections 7.1 and 7.2.
+/// Implements RFC 9449 sections 7.1, 7.2 and 9.
 fn check_binding(
     settings: &BearerSettings,
     live: &LiveToken,
-    token: &str,
-    shown: Shown<'_>,
-    origin: &Origin,
-    request: &RequestView<'_>,
+    (token, shown): (&str, Shown<'_>),
+    (origin, request): (&Origin, &RequestView<'_>),
+    keys: Option<&KeyRing>,
     now: Timestamp,
-) -> Result<Option<String>, TokenRefusal> {
+) -> Result<Option<RightProof>, TokenRefusal> {
     let (bound_to, proof) = match (shown, &live.bound_to) {
         // Without this a stolen bound token could be used by whoever calls it a bearer token.
         (Shown::AsBearer, Some(_)) => return Err(TokenRefusal::SenderConstrained),
@@ -132,7 +153,15 @@ fn check_binding(
     if proof.thumbprint != *bound_to {
         return Err(TokenRefusal::Proof);
     }
-    Ok(Some(format!("dpop {} {}", proof.thumbprint, proof.jti)))
+    let nonce = match (settings.dpop_nonce, keys) {
+        (DpopNonce::Off, _) => NonceAge::Young,
+        (DpopNonce::Required, Some(keys)) => {
+            check_dpop_nonce(keys, origin, proof.nonce.as_deref(), now)?
+        }
+        (DpopNonce::Required, None) => return Err(TokenRefusal::Nonce),
+    };
+    let name = format!("dpop {} {}", proof.thumbprint, proof.jti);
+    Ok(Some(RightProof { name, nonce }))
 }
 
 /// Whether the token comes from no login as `asked` for. What it does not say about its login counts as
@@ -172,3 +201,6 @@ fn is_preflight(request: &RequestView<'_>) -> bool {
         && request.header("access-control-request-method").is_some()
         && !request.is_upgrade()
 }
+
+#[cfg(test)]
+mod tests;

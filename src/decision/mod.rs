@@ -32,6 +32,7 @@ use crate::routes::Target;
 use crate::routes::first_admitting;
 use crate::session::CookieNames;
 use crate::session::Ended;
+use crate::session::KeyRing;
 use crate::session::LiveSession;
 use crate::session::SessionId;
 use crate::session::SessionSettings;
@@ -51,6 +52,8 @@ pub struct Policy {
     pub https_cookies: CookieNames,
     /// The ids of the identity providers in use. Sessions of any other have ended.
     pub identity_providers: BTreeSet<Arc<str>>,
+    /// What opens nonces of proofs; none: no proof that needs one passes.
+    pub keys: Option<Arc<KeyRing>>,
 }
 
 /// What the shell has found out so far.
@@ -187,8 +190,9 @@ pub enum Rejection {
     TokenStepUp,
     /// The route asks for a stronger login, which only a token can show.
     SessionStepUp,
-    /// The token lacks scope, or no entry of `allow` admits its bearer.
-    TokenInsufficient,
+    /// The token lacks scope, or no entry of `allow` admits its bearer: with more scope the one at this
+    /// place would.
+    TokenInsufficient(Option<usize>),
     /// Nobody can say whether the token is good.
     TokenUnavailable,
     /// The store of sessions cannot be asked.
@@ -211,7 +215,7 @@ impl Rejection {
             Self::TokenInvalid(refusal) => refusal.name(),
             Self::TokenStepUp => "token_step_up",
             Self::SessionStepUp => "session_step_up",
-            Self::TokenInsufficient => "insufficient_scope",
+            Self::TokenInsufficient(_) => "insufficient_scope",
             Self::TokenUnavailable => "token_unavailable",
             Self::StoreUnavailable => "store_unavailable",
         }
@@ -267,7 +271,7 @@ pub fn decide<'a>(
         }
         Target::Route(route) => route,
     };
-    let by_token = match bearer::judge(&route, &origin, request, facts, now) {
+    let by_token = match bearer::judge(policy, &route, &origin, request, facts, now) {
         bearer::Verdict::Done(decision) => Some(decision),
         bearer::Verdict::NeedToken(settings, token) => return Step::NeedToken(settings, token),
         bearer::Verdict::NeedProof(name) => return Step::NeedProof(name),

@@ -15,6 +15,7 @@ use crate::session::LiveSession;
 pub struct Permit {
     route: Arc<Route>,
     caller: Caller,
+    is_nonce_due: bool,
 }
 
 /// Whose identity an app is told.
@@ -36,6 +37,15 @@ impl Permit {
         Self {
             route: Arc::clone(route),
             caller,
+            is_nonce_due: false,
+        }
+    }
+
+    /// The same, with a new nonce in the answer.
+    pub(super) fn with_new_nonce(self) -> Self {
+        Self {
+            is_nonce_due: true,
+            ..self
         }
     }
 
@@ -47,6 +57,11 @@ impl Permit {
     /// The caller.
     pub const fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// Whether the caller should get a new nonce for its proofs, since the one it used ends soon.
+    pub const fn is_nonce_due(&self) -> bool {
+        self.is_nonce_due
     }
 
     /// Whose identity the app is told; none: the app is told nothing.

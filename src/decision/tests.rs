@@ -22,7 +22,7 @@ use crate::session::Tokens;
 
 const NOW: Timestamp = Timestamp(10_000);
 
-fn policy(auth: Auth) -> Policy {
+pub(super) fn policy(auth: Auth) -> Policy {
     let route = Route {
         index: 0,
         name: String::new(),
@@ -55,6 +55,7 @@ fn policy(auth: Auth) -> Policy {
                 token_type: AccessTokenType::Any,
                 cache: Duration::from_secs(60),
                 dpop: crate::routes::Dpop::Refused,
+                dpop_nonce: Default::default(),
             })
         }),
         step_up: None,
@@ -70,6 +71,7 @@ fn policy(auth: Auth) -> Policy {
         http_cookies: CookieNames::new(&CookieSettings::default(), false),
         https_cookies: CookieNames::new(&CookieSettings::default(), true),
         identity_providers: [Arc::from("corp"), Arc::from("partner")].into(),
+        keys: None,
     }
 }
 
@@ -289,7 +291,7 @@ fn a_websocket_with_a_session_comes_from_our_own_page() {
     }
 }
 
-fn token(user: &str, scopes: &[&str]) -> TokenFact {
+pub(super) fn token(user: &str, scopes: &[&str]) -> TokenFact {
     let SessionFact::Found(session) = live(user, "corp", "", NOW.0) else {
         panic!("there is a session")
     };

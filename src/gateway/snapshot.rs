@@ -37,7 +37,7 @@ pub struct Snapshot {
     /// Pages.
     pub pages: Pages,
     /// What seals.
-    pub keys: KeyRing,
+    pub keys: Arc<KeyRing>,
     /// What signs assertions: the first signs, all are published.
     pub assertion_keys: Vec<SigningKey>,
     identity_providers: HashMap<Arc<str>, Arc<IdentityProvider>>,
@@ -90,6 +90,7 @@ impl Snapshot {
         let pages = Pages::new(&settings.templates)
             .map_err(|problem| SnapshotError::Template(problem.to_string()))?;
         let keys = KeyRing::new(keys).map_err(SnapshotError::SessionKeys)?;
+        let keys = Arc::new(keys);
         let assertion_keys = keys
             .signing_seeds()
             .map(|seed| SigningKey::es256_from_scalar(seed.expose()))
@@ -97,7 +98,10 @@ impl Snapshot {
             .map_err(|error| SnapshotError::AssertionKey(error.to_string()))?;
         let (routes, header_kinds) = share_headers(&settings.routes);
         let own_names = header_kinds.iter().flat_map(|kind| kind.own_names());
-        let policy = policy(&settings, &routes);
+        let policy = Policy {
+            keys: Some(Arc::clone(&keys)),
+            ..policy(&settings, &routes)
+        };
         let mut identity_providers = HashMap::new();
         for provider in &settings.identity_providers {
             let known = previous
@@ -153,7 +157,7 @@ impl Snapshot {
     }
 }
 
-/// The rules of the gate for `routes`, those of the settings.
+/// The rules of the gate for `routes`, those of the settings, without the keys.
 pub fn policy(settings: &Settings, routes: &[Arc<Route>]) -> Policy {
     let callbacks: Vec<(Arc<str>, String)> = (settings.identity_providers.iter())
         .map(|provider| (Arc::clone(&provider.id), provider.callback_path.clone()))
@@ -165,6 +169,7 @@ pub fn policy(settings: &Settings, routes: &[Arc<Route>]) -> Policy {
         http_cookies: CookieNames::new(cookie, false),
         https_cookies: CookieNames::new(cookie, true),
         identity_providers: settings.active_identity_providers(),
+        keys: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Proofs that a caller has the key its token is bound to (RFC 9449).
 //!
 //! Owns the checks of one proof. That a proof is used once is for the caller, by its `jti`; that the key
-//! is the token's, too, by the thumbprint.
+//! is the token's, too, by the thumbprint, and that its `nonce` is one of ours.
 
 use std::fmt;
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub struct Proof {
     pub thumbprint: String,
     /// Its `jti`, to be accepted once.
     pub jti: String,
+    /// Its `nonce`, which the caller of this function judges.
+    pub nonce: Option<String>,
 }
 
 /// Why a proof is refused.
@@ -67,6 +69,8 @@ pub enum ProofError {
     Id,
     /// `ath` is not the hash of the token.
     TokenHash,
+    /// `nonce` is no string, or too long.
+    Nonce,
 }
 
 impl fmt::Display for ProofError {
@@ -81,15 +85,17 @@ impl fmt::Display for ProofError {
             Self::Time => "`iat` of the proof is missing or too far from now",
             Self::Id => "`jti` of the proof is missing or too long",
             Self::TokenHash => "`ath` of the proof is not the hash of the token",
+            Self::Nonce => "`nonce` of the proof is no string, or too long",
         })
     }
 }
 
 impl std::error::Error for ProofError {}
 
-/// Checks a proof: shape, `typ`, key, signature, `htm`, `htu`, `iat`, `jti`, `ath`, in this order.
+/// Checks a proof: shape, `typ`, key, signature, `htm`, `htu`, `iat`, `jti`, `ath`, the type of `nonce`,
+/// in this order.
 ///
-/// Implements RFC 9449 section 4.3, but for the nonce, which we ask nobody for.
+/// Implements RFC 9449 section 4.3, but for the value of the nonce: who has handed it out knows it.
 ///
 /// # Errors
 /// One [`ProofError`] per check.
@@ -157,9 +163,15 @@ pub fn verify_proof(
     if !is_hash {
         return Err(ProofError::TokenHash);
     }
+    let nonce = match claims.get("nonce") {
+        None => None,
+        Some(Value::String(nonce)) if nonce.len() <= IDENTIFIER_LENGTH_MAX => Some(nonce.clone()),
+        Some(_) => return Err(ProofError::Nonce),
+    };
     Ok(Proof {
         thumbprint: key.thumbprint().to_owned(),
         jti: jti.to_owned(),
+        nonce,
     })
 }
 
@@ -257,6 +269,10 @@ mod tests {
         claims(json!({"jti": "j".repeat(513)}), Err(ProofError::Id));
         claims(json!({"ath": null}), Err(ProofError::TokenHash));
         claims(json!({"ath": "x"}), Err(ProofError::TokenHash));
+        claims(json!({"nonce": "n"}), Ok(()));
+        claims(json!({"nonce": 7}), Err(ProofError::Nonce));
+        claims(json!({"nonce": ["n"]}), Err(ProofError::Nonce));
+        claims(json!({"nonce": "n".repeat(513)}), Err(ProofError::Nonce));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use http::StatusCode;
 
+use crate::clock;
 use crate::decision::Rejection;
 use crate::endpoints::Answer;
 use crate::endpoints::Failure;
@@ -10,13 +11,19 @@ use crate::gateway::Snapshot;
 use crate::pages::problem::PROBLEM_CONTENT_TYPE;
 use crate::pages::problem::Problem;
 use crate::proxy::context::Context;
+use crate::random;
 use crate::resource_server::Challenge;
 use crate::resource_server::TokenRefusal;
+use crate::resource_server::dpop_nonce;
+use crate::routes::Origin;
 use crate::routes::RequestKind;
 use crate::routes::RequestView;
 
 /// When nobody can say whether a token is good, callers should come back this many seconds later.
 const RETRY_AFTER_SECONDS: &str = "10";
+
+/// Where callers find the nonce for their next proof (RFC 9449 section 8.1).
+pub const DPOP_NONCE: &str = "dpop-nonce";
 
 /// The answer to a request whose token is missing, unclear, worth nothing or not enough.
 ///
@@ -34,10 +41,7 @@ pub fn refused(rejection: Rejection, snapshot: &Snapshot, context: &Context) -> 
         ),
         Rejection::TokenInvalid(refusal) => (
             StatusCode::UNAUTHORIZED,
-            match refusal {
-                TokenRefusal::Proof => "invalid_dpop_proof",
-                _ => "invalid_token",
-            },
+            refusal.code(),
             refusal.description(),
             Challenge::invalid(origin, route, refusal),
         ),
@@ -47,11 +51,11 @@ pub fn refused(rejection: Rejection, snapshot: &Snapshot, context: &Context) -> 
             Challenge::STEP_UP,
             Challenge::step_up(origin, route),
         ),
-        Rejection::TokenInsufficient => (
+        Rejection::TokenInsufficient(rule) => (
             StatusCode::FORBIDDEN,
             "insufficient_scope",
             "the token does not give access to this",
-            Challenge::insufficient(origin, route),
+            Challenge::insufficient(origin, route, rule),
         ),
         _ => (
             StatusCode::UNAUTHORIZED,
@@ -60,8 +64,16 @@ pub fn refused(rejection: Rejection, snapshot: &Snapshot, context: &Context) -> 
             Challenge::without_token(origin, route),
         ),
     };
-    let answer = json(status, error, description, context).because(rejection.name());
+    let mut answer = json(status, error, description, context).because(rejection.name());
+    if rejection == Rejection::TokenInvalid(TokenRefusal::Nonce) {
+        answer.insert(DPOP_NONCE, &new_nonce(snapshot, origin));
+    }
     with_challenge(answer, &challenge)
+}
+
+/// A nonce for the caller's next proof.
+pub fn new_nonce(snapshot: &Snapshot, origin: &Origin) -> String {
+    dpop_nonce(&snapshot.keys, origin, random::bytes(), clock::now())
 }
 
 /// 503: nobody can say whether the token is good.

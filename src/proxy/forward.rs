@@ -21,7 +21,9 @@ use crate::gateway::Gateway;
 use crate::identity::AccessTokenHeader;
 use crate::identity::Identity;
 use crate::identity::IdentityHeaders;
+use crate::proxy::api;
 use crate::proxy::context::Context;
+use crate::routes::DpopNonce;
 use crate::routes::RequestKind;
 use crate::routes::Scheme;
 use crate::session::LiveSession;
@@ -97,6 +99,7 @@ pub fn request(
         // A browser sends none with a preflight; whatever is there is not for the app.
         request.remove_header(&header::COOKIE);
         request.remove_header(&header::AUTHORIZATION);
+        request.remove_header("dpop");
     }
     strip_cookies(request, context)?;
     set_target(request, context)?;
@@ -336,10 +339,28 @@ pub fn response(response: &mut ResponseHeader, context: &mut Context) -> pingora
         // A shared cache in front must not hand one user's page to the next.
         response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("private"))?;
     }
+    set_nonce(response, context)?;
     if let Some(cookie) = context.set_cookie.take() {
         response.append_header(header::SET_COOKIE, cookie)?;
     }
     Ok(())
+}
+
+/// Where proofs need our nonce, a caller must not be given another one by the app: it would use it.
+fn set_nonce(response: &mut ResponseHeader, context: &Context) -> pingora::Result<()> {
+    let (Some(permit), Some(origin)) = (&context.permit, &context.origin) else {
+        return Ok(());
+    };
+    let bearer = permit.route().bearer.as_ref();
+    if bearer.is_none_or(|bearer| bearer.dpop_nonce == DpopNonce::Off) {
+        return Ok(());
+    }
+    response.remove_header(api::DPOP_NONCE);
+    if !permit.is_nonce_due() {
+        return Ok(());
+    }
+    let nonce = api::new_nonce(&context.live.snapshot, origin);
+    response.insert_header(api::DPOP_NONCE, text(nonce)?)
 }
 
 /// An app must not set a session of ours.

@@ -91,7 +91,7 @@ fn worded(
         | Rejection::TokenUnclear(_)
         | Rejection::TokenInvalid(_)
         | Rejection::TokenStepUp
-        | Rejection::TokenInsufficient => return api::refused(rejection, snapshot, context),
+        | Rejection::TokenInsufficient(_) => return api::refused(rejection, snapshot, context),
         Rejection::TokenUnavailable => return api::unavailable(context),
         Rejection::LoginRequired => {
             let answer = login_required(snapshot, request, context);

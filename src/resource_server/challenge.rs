@@ -5,6 +5,7 @@ use std::fmt;
 use crate::jose::Algorithm;
 use crate::resource_server::presented::PresentedProblem;
 use crate::resource_server::refusal::TokenRefusal;
+use crate::routes::AllowRule;
 use crate::routes::Dpop;
 use crate::routes::Origin;
 use crate::routes::PROTECTED_RESOURCE_METADATA;
@@ -19,6 +20,8 @@ pub struct Challenge<'a> {
     route: &'a Route,
     error: Option<(&'static str, &'static str)>,
     step_up: Option<&'a StepUp>,
+    /// The entry of `allow` whose scope is named.
+    rule: Option<&'a AllowRule>,
 }
 
 impl<'a> Challenge<'a> {
@@ -26,72 +29,62 @@ impl<'a> Challenge<'a> {
     pub const STEP_UP: &'static str = "a stronger or more recent login is needed";
 
     /// For a token that is good, but comes from a login that does not suffice (RFC 9470 section 3).
-    pub const fn step_up(origin: &'a Origin, route: &'a Route) -> Self {
+    pub fn step_up(origin: &'a Origin, route: &'a Route) -> Self {
         Self {
-            origin,
-            route,
             error: Some(("insufficient_user_authentication", Self::STEP_UP)),
             step_up: route.step_up.as_ref(),
+            ..Self::without_token(origin, route)
         }
     }
 
     /// For a request without a token: no error code (RFC 6750 section 3.1).
-    pub const fn without_token(origin: &'a Origin, route: &'a Route) -> Self {
+    pub fn without_token(origin: &'a Origin, route: &'a Route) -> Self {
         Self {
             origin,
             route,
             error: None,
             step_up: None,
+            // Nobody knows yet who will come: the first entry that asks for a scope is the best guess.
+            rule: route.allow.iter().find(|rule| !rule.scopes.is_empty()),
         }
     }
 
     /// For a request of which it is not clear which token it shows.
-    pub const fn unclear(origin: &'a Origin, route: &'a Route, problem: PresentedProblem) -> Self {
+    pub fn unclear(origin: &'a Origin, route: &'a Route, problem: PresentedProblem) -> Self {
         Self {
-            origin,
-            route,
             error: Some(("invalid_request", problem.description())),
-            step_up: None,
+            ..Self::without_token(origin, route)
         }
     }
 
     /// For a token that is worth nothing.
-    pub const fn invalid(origin: &'a Origin, route: &'a Route, refusal: TokenRefusal) -> Self {
+    pub fn invalid(origin: &'a Origin, route: &'a Route, refusal: TokenRefusal) -> Self {
         Self {
-            origin,
-            route,
-            error: Some((
-                match refusal {
-                    TokenRefusal::Proof => "invalid_dpop_proof",
-                    _ => "invalid_token",
-                },
-                refusal.description(),
-            )),
-            step_up: None,
+            error: Some((refusal.code(), refusal.description())),
+            ..Self::without_token(origin, route)
         }
     }
 
-    /// For a token that is good, but not for this.
-    pub const fn insufficient(origin: &'a Origin, route: &'a Route) -> Self {
+    /// For a token that is good, but not for this. `rule` is the place in `allow` of the entry that more
+    /// scope would meet; none: more scope would not help.
+    pub fn insufficient(origin: &'a Origin, route: &'a Route, rule: Option<usize>) -> Self {
         Self {
-            origin,
-            route,
             error: Some((
                 "insufficient_scope",
                 "the token does not give access to this",
             )),
-            step_up: None,
+            rule: rule.and_then(|index| route.allow.get(index)),
+            ..Self::without_token(origin, route)
         }
     }
 }
 
 impl Challenge<'_> {
-    /// What a token needs here: the scope of the route, and that of the first rule that asks for one.
+    /// What a token needs here: the scope of the route, and that of the entry.
     fn scopes(&self) -> Vec<&str> {
         let of_route = self.route.bearer.iter().flat_map(|bearer| &bearer.scopes);
-        let of_rule = self.route.allow.iter().find(|rule| !rule.scopes.is_empty());
         let mut scopes: Vec<&str> = of_route.map(String::as_str).collect();
-        for scope in of_rule.iter().flat_map(|rule| &rule.scopes) {
+        for scope in self.rule.iter().flat_map(|rule| &rule.scopes) {
             if !scopes.contains(&scope.as_str()) {
                 scopes.push(scope);
             }
@@ -105,7 +98,10 @@ impl fmt::Display for Challenge<'_> {
         // Every part is ours: origins, prefixes, scope and acr values were checked with the file, so none
         // holds a quote.
         let dpop = self.route.bearer.as_ref().map(|bearer| bearer.dpop);
-        let is_proof = matches!(self.error, Some(("invalid_dpop_proof", _)));
+        let is_proof = matches!(
+            self.error,
+            Some(("invalid_dpop_proof" | "use_dpop_nonce", _))
+        );
         // What is wrong with a proof belongs to the scheme that has proofs (RFC 9449 section 7.1).
         let scheme = match dpop {
             Some(Dpop::Required) => "DPoP",

@@ -127,6 +127,7 @@ mod tests {
             token_type: AccessTokenType::Any,
             cache: Duration::from_secs(60),
             dpop: Dpop::Refused,
+            dpop_nonce: Default::default(),
         };
         let mut answer = json!({
             "active": true, "aud": "https://api.example.com", "iss": "https://login.example.com",

@@ -29,6 +29,8 @@ pub enum TokenRefusal {
     Caller,
     /// The proof of its key is missing, wrong, of another key, or was used before (RFC 9449).
     Proof,
+    /// The proof of its key has no nonce of ours, or an old one (RFC 9449 section 9).
+    Nonce,
     /// It is bound to no key, and here it has to be.
     Unbound,
 }
@@ -50,6 +52,7 @@ impl TokenRefusal {
             Self::Inactive => "the token is not active",
             Self::Claims => "a claim of the token is missing or has the wrong type",
             Self::Proof => "the DPoP proof is missing, wrong or used before",
+            Self::Nonce => "the DPoP proof needs the nonce that is in the header DPoP-Nonce",
             Self::Unbound => "only tokens that are bound to a key by DPoP are accepted here",
             Self::Caller => "the token does not say who the caller is",
         }
@@ -70,7 +73,17 @@ impl TokenRefusal {
             Self::Claims => "token_claims",
             Self::Caller => "token_caller",
             Self::Proof => "token_proof",
+            Self::Nonce => "token_proof_nonce",
             Self::Unbound => "token_unbound",
+        }
+    }
+
+    /// The error code that callers are told (RFC 6750 section 3.1, RFC 9449 sections 7.1 and 9).
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Proof => "invalid_dpop_proof",
+            Self::Nonce => "use_dpop_nonce",
+            _ => "invalid_token",
         }
     }
 }

@@ -10,6 +10,12 @@ use crate::identity::Identity;
 use crate::identity::email_domain;
 use crate::routes::settings::AllowRule;
 
+/// A criterion of an entry: its name in `gateway.yaml`, and whether it holds.
+type Criterion<'a> = (&'static str, &'a dyn Fn() -> bool);
+
+/// The name of the criterion that a caller can meet by asking for another token.
+const SCOPES: &str = "scopes";
+
 impl AllowRule {
     /// Whether everything in this entry holds.
     pub fn admits(&self, identity: &Identity, method: &str, address: IpAddr) -> bool {
@@ -23,9 +29,31 @@ impl AllowRule {
         method: &str,
         address: IpAddr,
     ) -> Option<&'static str> {
+        self.look(identity, method, address, |criteria| {
+            let mut unmet = criteria.iter().filter(|(_, is_met)| !is_met());
+            unmet.next().map(|(name, _)| *name)
+        })
+    }
+
+    /// Whether everything but the scopes holds, whatever the caller's scopes are.
+    fn admits_but_for_scopes(&self, identity: &Identity, method: &str, address: IpAddr) -> bool {
+        self.look(identity, method, address, |criteria| {
+            let mut others = criteria.iter().filter(|(name, _)| *name != SCOPES);
+            others.all(|(_, is_met)| is_met())
+        })
+    }
+
+    /// Hands the criteria to `judge`, each to be looked at only when it is its turn: most entries have
+    /// one or two.
+    fn look<T>(
+        &self,
+        identity: &Identity,
+        method: &str,
+        address: IpAddr,
+        judge: impl FnOnce(&[Criterion<'_>]) -> T,
+    ) -> T {
         let is_person = identity.client.is_none();
-        let email = identity.verified_email().map(str::to_ascii_lowercase);
-        let domain = email.as_deref().and_then(email_domain);
+        let email = || identity.verified_email().map(str::to_ascii_lowercase);
         let one = |set: &BTreeSet<String>, value: Option<&str>| {
             set.is_empty() || value.is_some_and(|value| set.contains(value))
         };
@@ -39,47 +67,43 @@ impl AllowRule {
                 value => accepted.contains(value),
             })
         };
-        let source = |nets: &[ipnet::IpNet]| {
-            nets.is_empty() || nets.iter().any(|net| net.contains(&address))
-        };
-        let met = [
-            ("any_user", !self.any_user || is_person),
-            (
-                "users",
-                one(&self.users, is_person.then_some(identity.user.as_str())),
-            ),
-            ("emails", one(&self.emails, email.as_deref())),
-            ("email_domains", one(&self.email_domains, domain.as_deref())),
-            ("groups", any(&self.groups, &identity.groups)),
-            ("roles", any(&self.roles, &identity.roles)),
-            (
-                "scopes",
-                self.scopes
-                    .iter()
-                    .all(|scope| identity.scopes.contains(scope)),
-            ),
-            (
-                "claims",
-                self.claims
-                    .iter()
-                    .all(|(path, accepted)| has_claim(path, accepted)),
-            ),
-            (
-                "methods",
+        judge(&[
+            ("any_user", &|| !self.any_user || is_person),
+            ("users", &|| {
+                one(&self.users, is_person.then_some(identity.user.as_str()))
+            }),
+            ("emails", &|| {
+                self.emails.is_empty() || one(&self.emails, email().as_deref())
+            }),
+            ("email_domains", &|| {
+                self.email_domains.is_empty() || {
+                    let domain = email().as_deref().and_then(email_domain);
+                    one(&self.email_domains, domain.as_deref())
+                }
+            }),
+            ("groups", &|| any(&self.groups, &identity.groups)),
+            ("roles", &|| any(&self.roles, &identity.roles)),
+            (SCOPES, &|| {
+                (self.scopes.iter()).all(|scope| identity.scopes.contains(scope))
+            }),
+            ("claims", &|| {
+                (self.claims.iter()).all(|(path, accepted)| has_claim(path, accepted))
+            }),
+            ("methods", &|| {
                 // HEAD is a GET without the body (RFC 9110 section 9.3.2): GET's rules are its rules.
-                one(&self.methods, Some(method))
-                    || method == "HEAD" && self.methods.contains("GET"),
-            ),
-            ("source_ips", source(&self.source_ips)),
-            (
-                "identity_providers",
-                one(&self.identity_providers, Some(&identity.identity_provider)),
-            ),
-            ("clients", one(&self.clients, identity.client.as_deref())),
-        ];
-        met.iter()
-            .find(|(_, is_met)| !is_met)
-            .map(|(name, _)| *name)
+                one(&self.methods, Some(method)) || method == "HEAD" && self.methods.contains("GET")
+            }),
+            ("source_ips", &|| {
+                self.source_ips.is_empty()
+                    || self.source_ips.iter().any(|net| net.contains(&address))
+            }),
+            ("identity_providers", &|| {
+                one(&self.identity_providers, Some(&identity.identity_provider))
+            }),
+            ("clients", &|| {
+                one(&self.clients, identity.client.as_deref())
+            }),
+        ])
     }
 }
 
@@ -93,4 +117,17 @@ pub fn first_admitting(
     rules
         .iter()
         .position(|rule| rule.admits(identity, method, address))
+}
+
+/// The place of the first entry that would admit the caller with enough scope; none: scope is not what
+/// is missing.
+pub fn first_admitting_by_scope(
+    rules: &[AllowRule],
+    identity: &Identity,
+    method: &str,
+    address: IpAddr,
+) -> Option<usize> {
+    rules
+        .iter()
+        .position(|rule| rule.admits_but_for_scopes(identity, method, address))
 }

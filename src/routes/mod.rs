@@ -12,6 +12,7 @@ mod settings;
 mod table;
 
 pub use access::first_admitting;
+pub use access::first_admitting_by_scope;
 pub use origin::Origin;
 pub use origin::Scheme;
 pub use own::OwnPath;
@@ -27,6 +28,7 @@ pub use settings::Auth;
 pub use settings::BearerSettings;
 pub use settings::CorsPreflight;
 pub use settings::Dpop;
+pub use settings::DpopNonce;
 pub use settings::HealthCheck;
 pub use settings::Route;
 pub use settings::StepUp;

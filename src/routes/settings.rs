@@ -87,6 +87,8 @@ pub struct BearerSettings {
     pub cache: Duration,
     /// Whether tokens may, or must, be bound to a key (RFC 9449).
     pub dpop: Dpop,
+    /// Whether proofs must have a nonce of ours.
+    pub dpop_nonce: DpopNonce,
 }
 
 /// What becomes of tokens that are bound to a key of their bearer.
@@ -98,6 +100,16 @@ pub enum Dpop {
     /// They pass with a proof; others pass too.
     Accepted,
     /// Only they pass.
+    Required,
+}
+
+/// Whether a proof must have a nonce of ours (RFC 9449 section 9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DpopNonce {
+    /// It need not; what it has is not looked at.
+    #[default]
+    Off,
+    /// It must: a proof cannot be made ahead of time then.
     Required,
 }
 

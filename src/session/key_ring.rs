@@ -36,14 +36,17 @@ pub enum Purpose {
     Rounds,
     /// The hidden field of a form.
     Form,
+    /// A nonce that callers put into their DPoP proofs.
+    DpopNonce,
 }
 
-const PURPOSES: [(Purpose, &str); 5] = [
+const PURPOSES: [(Purpose, &str); 6] = [
     (Purpose::Session, "vestibule session v1"),
     (Purpose::Flow, "vestibule login flow v1"),
     (Purpose::State, "vestibule login state v1"),
     (Purpose::Rounds, "vestibule login rounds v1"),
     (Purpose::Form, "vestibule form v1"),
+    (Purpose::DpopNonce, "vestibule dpop nonce v1"),
 ];
 
 /// The keys under `session_keys`.

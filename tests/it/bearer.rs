@@ -14,7 +14,9 @@ use crate::support::keys::Signer;
 use crate::support::raw::Response;
 
 mod dpop;
+mod dpop_nonce;
 mod explain;
+mod hostile;
 mod introspection;
 mod mixed;
 mod signature;
@@ -65,6 +67,38 @@ const ROUTES: &str = "
     bearer: {issuers: [corp], audience: 'https://api.example.com', scopes: [orders.read], validation: auto}
     step_up: {acr_values: [urn:mfa, urn:key], max_age: 15m}
     allow: [{any_user: true}, {clients: [robot]}]
+  - from: '{app}/acr'
+    to: '{echo}'
+    auth: bearer
+    bearer: {issuers: [corp], audience: 'https://api.example.com'}
+    step_up: {acr_values: [urn:mfa]}
+    allow: [{any_user: true}]
+  - from: '{app}/age'
+    to: '{echo}'
+    auth: bearer
+    bearer: {issuers: [corp], audience: 'https://api.example.com'}
+    step_up: {max_age: 1m}
+    allow: [{any_user: true}]
+  - from: '{app}/asked-bound'
+    to: '{echo}'
+    auth: bearer
+    bearer: {issuers: [corp], audience: 'https://api.example.com', validation: introspection, dpop: accepted}
+    allow: [{any_user: true}]
+  - from: '{app}/nonce'
+    to: '{echo}'
+    auth: bearer
+    bearer: {issuers: [corp], audience: 'https://api.example.com', dpop: required, dpop_nonce: required}
+    allow: [{any_user: true}]
+  - from: '{app}/scoped'
+    to: '{echo}'
+    auth: bearer
+    bearer: {issuers: [corp], audience: 'https://api.example.com', scopes: [orders.read]}
+    allow:
+      - {scopes: [root], users: [bob]}
+      - {scopes: [orders.list], methods: [GET]}
+      - {scopes: [orders.write, audit], methods: [POST]}
+      - {scopes: [everything], any_user: true, methods: [POST, DELETE]}
+      - {clients: [robot], methods: [PUT]}
   - {from: '{app}/open', to: '{echo}', auth: login, allow: [{any_user: true}]}
 ";
 

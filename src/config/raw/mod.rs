@@ -42,6 +42,7 @@ pub use route::Auth;
 pub use route::Bearer;
 pub use route::CorsPreflight;
 pub use route::Dpop;
+pub use route::DpopNonce;
 pub use route::HealthCheck;
 pub use route::IdentityHeaders;
 pub use route::Preset;

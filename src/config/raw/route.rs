@@ -101,6 +101,10 @@ pub struct Bearer {
     /// What becomes of tokens that are bound to a key of the caller (RFC 9449). Default: `refused`.
     #[schemars(extend("default" = "refused"))]
     pub dpop: Option<Dpop>,
+    /// Whether proofs of such a key must have a nonce that the gateway has handed out at most five minutes
+    /// ago. Only with `dpop: accepted` and `dpop: required`. Default: `off`.
+    #[schemars(extend("default" = "off"))]
+    pub dpop_nonce: Option<DpopNonce>,
 }
 
 /// What becomes of tokens that are bound to a key.
@@ -113,6 +117,17 @@ pub enum Dpop {
     /// They pass with a proof of their key; tokens that are not bound pass too.
     Accepted,
     /// Only they pass.
+    Required,
+}
+
+/// Whether proofs must have a nonce.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DpopNonce {
+    /// A proof passes without one.
+    #[default]
+    Off,
+    /// A caller without one is given one, and sends its request again.
     Required,
 }
 

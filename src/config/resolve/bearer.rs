@@ -17,6 +17,7 @@ use crate::relying_party::Status;
 use crate::routes::Auth;
 use crate::routes::BearerSettings;
 use crate::routes::Dpop;
+use crate::routes::DpopNonce;
 use crate::routes::TokenValidation;
 
 /// Default of `cache`.
@@ -75,6 +76,23 @@ pub fn settings(
             )
             .help("name one issuer, or write `validation: signature`");
     }
+    let dpop = match raw.dpop.unwrap_or_default() {
+        raw::Dpop::Refused => Dpop::Refused,
+        raw::Dpop::Accepted => Dpop::Accepted,
+        raw::Dpop::Required => Dpop::Required,
+    };
+    let dpop_nonce = match raw.dpop_nonce.unwrap_or_default() {
+        raw::DpopNonce::Off => DpopNonce::Off,
+        raw::DpopNonce::Required => DpopNonce::Required,
+    };
+    if dpop == Dpop::Refused && dpop_nonce == DpopNonce::Required {
+        context
+            .problem(
+                &path.key("dpop_nonce"),
+                "no proof is looked at on this route",
+            )
+            .help("write `dpop: accepted` or `dpop: required`, or remove the key");
+    }
     Some(Arc::new(BearerSettings {
         issuers,
         audience: audience(context, &path.key("audience"), raw.audience),
@@ -84,11 +102,8 @@ pub fn settings(
             raw::TokenType::Any => AccessTokenType::Any,
             raw::TokenType::AtJwt => AccessTokenType::AtJwt,
         },
-        dpop: match raw.dpop.unwrap_or_default() {
-            raw::Dpop::Refused => Dpop::Refused,
-            raw::Dpop::Accepted => Dpop::Accepted,
-            raw::Dpop::Required => Dpop::Required,
-        },
+        dpop,
+        dpop_nonce,
         cache: context.duration(
             &cache_path,
             raw.cache.as_deref(),

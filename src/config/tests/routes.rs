@@ -119,6 +119,10 @@ cases! {
     a_step_up_with_a_quote: [route("bearer: {issuers: [corp], audience: a}\n    step_up: {acr_values: [urn:mfa, 'a\"b', 'a b']}"), replace("auth: login", "auth: bearer")] =>
         ["12:37: routes[0].step_up.acr_values[1]: `a\"b` cannot be told to callers",
          "12:44: routes[0].step_up.acr_values[2]: `a b` cannot be told to callers"],
+    a_step_up_to_no_time: [route("bearer: {issuers: [corp], audience: a}\n    step_up: {max_age: 0s}"), replace("auth: login", "auth: bearer")] =>
+        ["12:24: routes[0].step_up.max_age: the duration is zero"],
+    nonces_for_no_proof: [route("bearer: {issuers: [corp], audience: a, dpop_nonce: required}"), replace("auth: login", "auth: bearer")] =>
+        ["11:56: routes[0].bearer.dpop_nonce: no proof is looked at on this route"],
     a_step_up_on_a_login_route: [route("step_up: {acr_values: [urn:mfa], max_age: 15m}")] =>
         ["11:14: routes[0].step_up: `step_up` on login routes comes later"],
     an_empty_audience: [route("bearer: {issuers: [corp], audience: []}"), replace("auth: login", "auth: bearer")] =>

@@ -3,6 +3,7 @@
 mod access_token;
 mod algorithms;
 mod header;
+mod hostile;
 mod id_token;
 mod key_set;
 mod logout_token;

@@ -314,6 +314,85 @@ fn rules_look_at_methods_and_scopes() {
     }
 }
 
+/// RFC 6750 section 3.1: the scope that is named is what this caller lacks for this method.
+#[test]
+fn the_challenge_names_the_scope_that_would_help() {
+    let world = world();
+    let send = |method: &str, change: Value| {
+        let call = Call::bare(method, &world.app("/scoped")).header(
+            "Authorization",
+            &format!("Bearer {}", token(&world, &change)),
+        );
+        world.browser().send(&call)
+    };
+    let bob = "bob";
+    for (method, change, expected) in [
+        (
+            "GET",
+            json!({"scope": "orders.read"}),
+            "orders.read orders.list",
+        ),
+        (
+            "GET",
+            json!({"scope": "orders.list"}),
+            "orders.read orders.list",
+        ),
+        ("HEAD", json!({"scope": ""}), "orders.read orders.list"),
+        (
+            "POST",
+            json!({"scope": "orders.read audit"}),
+            "orders.read audit orders.write",
+        ),
+        (
+            "DELETE",
+            json!({"scope": "orders.read"}),
+            "orders.read everything",
+        ),
+        // No entry would admit this user for any scope.
+        ("PUT", json!({"scope": "orders.read"}), "orders.read"),
+        (
+            "DELETE",
+            json!({"scope": "orders.read", "sub": "robot", "client_id": "robot"}),
+            "orders.read",
+        ),
+        (
+            "PUT",
+            json!({"scope": "x", "sub": "robot", "client_id": "robot"}),
+            "orders.read",
+        ),
+        (
+            "PUT",
+            json!({"scope": "orders.read", "preferred_username": bob}),
+            "orders.read root",
+        ),
+    ] {
+        let answer = send(method, change.clone());
+        assert_eq!(answer.status, 403, "{method} {change}");
+        let challenge = answer.header("www-authenticate");
+        let named = format!(", scope=\"{expected}\",");
+        assert!(challenge.contains(&named), "{method} {change}: {challenge}");
+    }
+    world.echo.assert_untouched();
+    for (method, change) in [
+        ("GET", json!({"scope": "orders.read orders.list"})),
+        ("POST", json!({"scope": "orders.read everything"})),
+        (
+            "PUT",
+            json!({"scope": "orders.read", "sub": "robot", "client_id": "robot"}),
+        ),
+        (
+            "PUT",
+            json!({"scope": "orders.read root", "preferred_username": bob}),
+        ),
+    ] {
+        assert_eq!(
+            send(method, change.clone()).status,
+            200,
+            "{method} {change}"
+        );
+    }
+}
+
 /// D09, J05: however many unknown keys are named, the set is fetched once more and no more.
 #[test]
 fn unknown_keys_make_no_storm() {

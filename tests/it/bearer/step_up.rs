@@ -88,3 +88,49 @@ fn a_session_is_never_enough() {
     assert_eq!(answer.status, 403, "{}", answer.text());
     assert_eq!(world.echo.requests().len(), count);
 }
+
+/// Either half alone is asked for as strictly, and only that half is named.
+#[test]
+fn each_half_can_stand_alone() {
+    let world = world();
+    let refused = |path: &str, change: Value, named: &str, not_named: &str| {
+        let answer = get(&world, path, &token(&world, &change));
+        let error = "insufficient_user_authentication";
+        assert_refused(&world, &change.to_string(), &answer, 401, error);
+        let challenge = answer.header("www-authenticate");
+        assert!(challenge.contains(named), "{challenge}");
+        assert!(!challenge.contains(not_named), "{challenge}");
+    };
+    let acr = "acr_values=\"urn:mfa\"";
+    for change in [
+        json!({}),
+        json!({"auth_time": now()}),
+        json!({"acr": "urn:pwd"}),
+        json!({"acr": ""}),
+        json!({"acr": ["urn:mfa"]}),
+        json!({"amr": ["urn:mfa"]}),
+    ] {
+        refused("/acr", change, acr, "max_age");
+    }
+    let age = "max_age=\"60\"";
+    for change in [
+        json!({}),
+        json!({"acr": "urn:mfa"}),
+        json!({"auth_time": now() - 65}),
+        json!({"auth_time": now() + 120}),
+        json!({"auth_time": -1}),
+        json!({"auth_time": "now"}),
+        json!({"auth_time": [now()]}),
+    ] {
+        refused("/age", change, age, "acr_values");
+    }
+    for (path, change) in [
+        ("/acr", json!({"acr": "urn:mfa"})),
+        ("/acr", json!({"acr": "urn:mfa", "auth_time": 1})),
+        ("/age", json!({"auth_time": now()})),
+        ("/age", json!({"auth_time": now() - 40, "acr": "urn:pwd"})),
+    ] {
+        let answer = get(&world, path, &token(&world, &change));
+        assert_eq!(answer.status, 200, "{path} {change}");
+    }
+}
