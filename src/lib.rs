@@ -94,7 +94,8 @@
 //!   spelling.
 //! - A session's id is new with every login; only its hash is stored, and all that is stored is
 //!   sealed for its purpose and its key.
-//! - A visitor without a session costs no memory: a login under way lives in a sealed cookie.
+//! - A visitor without a session costs no memory: a login under way lives in a sealed cookie. Where a route
+//!   keeps forms over a login, their number and size have a bound.
 //! - Everything from outside has a limit, a named constant with its reason.
 //! - No secret, token, code or cookie is in a log line, a metric or a page.
 //!
@@ -119,7 +120,8 @@
 //!   such as `serde_yaml` is silent about duplicates and does not say where a value stands.
 //! - **Sealing** is AES-256-GCM under keys that HKDF derives for each purpose, with the purpose and
 //!   the place as associated data: a value that was sealed for one place opens at no other.
-//! - **`minijinja`** for pages, because operators may replace them. No page has a script.
+//! - **`minijinja`** for pages, because operators may replace them. Those have no script; the two pages that
+//!   have one are fixed, as is the script, whose hash stands in their policy. Both work without it.
 
 pub mod clock;
 pub mod random;

@@ -35,6 +35,7 @@ use crate::decision::TokenFact;
 use crate::gateway;
 use crate::identity::Identity;
 use crate::identity::VerifiedClaims;
+use crate::jose::claims::numeric_date;
 use crate::relying_party::IdentityProviderSettings;
 use crate::routes::Named;
 use crate::routes::Origin;
@@ -243,6 +244,9 @@ fn live(
         scopes,
         claims,
     };
+    let acr = verified.claims.get("acr").and_then(Value::as_str);
+    let acr = acr.map(str::to_owned);
+    let auth_time = verified.claims.get("auth_time").and_then(numeric_date);
     let identity = Identity::of_person(&provider.id, verified, &provider.claims, &provider.roles)
         .map_err(|problem| format!("{}: {problem}", path.display()))?;
     let session = Session {
@@ -251,8 +255,8 @@ fn live(
         authenticated_at: now,
         created_at: now,
         sid: None,
-        acr: None,
-        auth_time: None,
+        acr,
+        auth_time,
         tokens: Tokens::default(),
     };
     Ok(LiveSession::new(id.key(), session, now))
@@ -305,6 +309,30 @@ fn tell(asked: &Asked, request: &RequestView<'_>, decided: Decided, token: &Toke
             add(
                 "why",
                 "there is no session: browsers are sent to log in, scripts get 401".into(),
+            );
+        }
+        Decision::StepUp(_) => {
+            add("decision", "step_up".into());
+            add(
+                "why",
+                "the login is too old or too weak for this route: browsers are sent to log in again, \
+                 scripts get 401"
+                    .into(),
+            );
+        }
+        Decision::Renew(_) => {
+            add("decision", "renew".into());
+            add(
+                "why",
+                "the login is old: the browser asks the identity provider in silence".into(),
+            );
+        }
+        Decision::KeepForm(rejection) => {
+            add("decision", "login".into());
+            add("reason", rejection.name().into());
+            add(
+                "why",
+                "there is no login that suffices: the form is kept until there is one".into(),
             );
         }
         Decision::Reject(rejection) => {
@@ -381,7 +409,7 @@ fn status(reason: &str) -> u16 {
         "unknown_host" | "unknown_path" => 404,
         "ambiguous_path" | "token_unclear" => 400,
         "store_unavailable" | "token_unavailable" => 503,
-        "login_required" => 401,
+        "login_required" | "insufficient_user_authentication" => 401,
         token if token.starts_with("token_") => 401,
         _ => 403,
     }

@@ -14,7 +14,6 @@ use crate::decision::TokenFact;
 use crate::jose::claims::numeric_date;
 use crate::jose::dpop::ProofExpected;
 use crate::jose::dpop::verify_proof;
-use crate::jose::policy::LEEWAY_DEFAULT;
 use crate::resource_server::LiveToken;
 use crate::resource_server::NonceAge;
 use crate::resource_server::Presented;
@@ -172,13 +171,8 @@ pub(super) fn needs_step_up(asked: Option<&StepUp>, live: &LiveToken, now: Times
     };
     let claims = &live.identity.claims;
     let acr = claims.get("acr").and_then(|value| value.as_str());
-    let has_acr = asked.acr_values.is_empty()
-        || acr.is_some_and(|acr| asked.acr_values.iter().any(|one| one == acr));
-    let is_fresh = asked.max_age.is_none_or(|max_age| {
-        let login = claims.get("auth_time").and_then(numeric_date);
-        login.is_some_and(|at| at <= now.after(LEEWAY_DEFAULT) && now <= at.after(max_age))
-    });
-    !(has_acr && is_fresh)
+    let auth_time = claims.get("auth_time").and_then(numeric_date);
+    asked.missing(acr, auth_time, now).is_some()
 }
 
 fn is_admitted(

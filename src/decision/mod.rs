@@ -5,7 +5,9 @@
 //! is made here and nowhere else.
 
 mod bearer;
+mod form;
 mod permit;
+mod step_up;
 #[cfg(test)]
 mod tests;
 
@@ -156,6 +158,15 @@ pub enum Decision {
     Forward(Permit),
     /// The browser is sent to log in and comes back to this very page.
     Login,
+    /// The browser is sent to log in again, since the login of this session does not suffice here, and
+    /// comes back to this very page.
+    StepUp(Arc<LiveSession>),
+    /// The browser asks in silence whether the user of this session is still signed in, and comes back
+    /// to this very page.
+    Renew(Arc<LiveSession>),
+    /// The browser is sent to log in, and the form it posts is kept meanwhile. Where that cannot be
+    /// done, the request is refused for this reason.
+    KeepForm(Rejection),
     /// It is refused.
     Reject(Rejection),
     /// One of our own endpoints answers.
@@ -188,7 +199,8 @@ pub enum Rejection {
     TokenInvalid(TokenRefusal),
     /// The token is good, but its user's login is too old or too weak for this route.
     TokenStepUp,
-    /// The route asks for a stronger login, which only a token can show.
+    /// There is a session, but its login is too old or too weak for this route, and the caller is no
+    /// browser that could be redirected.
     SessionStepUp,
     /// The token lacks scope, or no entry of `allow` admits its bearer: with more scope the one at this
     /// place would.
@@ -214,11 +226,16 @@ impl Rejection {
             Self::TokenUnclear(_) => "token_unclear",
             Self::TokenInvalid(refusal) => refusal.name(),
             Self::TokenStepUp => "token_step_up",
-            Self::SessionStepUp => "session_step_up",
             Self::TokenInsufficient(_) => "insufficient_scope",
+            Self::SessionStepUp => "insufficient_user_authentication",
             Self::TokenUnavailable => "token_unavailable",
             Self::StoreUnavailable => "store_unavailable",
         }
+    }
+
+    /// Whether the user gets what was asked for by logging in.
+    pub const fn is_mended_by_login(self) -> bool {
+        matches!(self, Self::LoginRequired | Self::SessionStepUp)
     }
 }
 
@@ -235,7 +252,7 @@ impl Policy {
 /// Decides. The checks, in order: host and path, our own paths, the route's `auth`, a preflight; where a
 /// token counts: how it is shown, its validity, its login, scope, `allow`; where a session counts: the session
 /// (cookie, store, lifetimes, identity provider, origin), the origin of an upgrade or, where tokens count
-/// too, of an unsafe request, `allow`.
+/// too, of an unsafe request, the login of the session, `allow`, the age of the login.
 pub fn decide<'a>(
     policy: &Policy,
     request: &RequestView<'a>,
@@ -298,8 +315,8 @@ pub fn decide<'a>(
                     });
                 }
             };
-            let decision = judge(&route, &origin, request, &cookie);
-            (cookie, decision)
+            let decision = judge(policy, &route, &origin, request, &cookie, now);
+            (cookie, form::keep(decision, &route, &origin, request))
         }
     };
     Step::Done(Decided {
@@ -364,10 +381,12 @@ pub fn session(
 
 /// Decides on a `login`, `optional` or `either` route, given the session.
 fn judge(
+    policy: &Policy,
     route: &Arc<Route>,
     origin: &Origin,
     request: &RequestView<'_>,
     cookie: &CookieState,
+    now: Timestamp,
 ) -> Decision {
     let live = match cookie {
         CookieState::Live(live)
@@ -395,8 +414,8 @@ fn judge(
     if route.auth == Auth::Either && !is_safe(request.method) && !is_same_origin(request, origin) {
         return Decision::Reject(Rejection::ForeignOrigin);
     }
-    if route.step_up.is_some() {
-        return Decision::Reject(Rejection::SessionStepUp);
+    if let Some(decision) = step_up::judge(route, request, live, now) {
+        return decision;
     }
     let identity = &live.session.identity;
     let is_open = route.auth == Auth::Optional && route.allow.is_empty();
@@ -409,6 +428,9 @@ fn judge(
         )
         .is_some();
     match (is_admitted, route.auth) {
+        (true, _) if step_up::is_renewal_due(&policy.sessions, route, request, live, now) => {
+            Decision::Renew(Arc::clone(live))
+        }
         (true, _) => Decision::Forward(Permit::new(route, Caller::Session(Arc::clone(live)))),
         (false, Auth::Optional) => Decision::Forward(Permit::new(route, Caller::Nobody)),
         (false, _) => Decision::Reject(Rejection::NotAllowed),

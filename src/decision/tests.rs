@@ -20,6 +20,8 @@ use crate::session::CookieSettings;
 use crate::session::Session;
 use crate::session::Tokens;
 
+mod again;
+
 const NOW: Timestamp = Timestamp(10_000);
 
 pub(super) fn policy(auth: Auth) -> Policy {
@@ -59,6 +61,8 @@ pub(super) fn policy(auth: Auth) -> Policy {
             })
         }),
         step_up: None,
+        preserve_post: false,
+        preserve_fragment: false,
         cors_preflight: Default::default(),
         identity_headers: Arc::default(),
         strip_prefix: false,
@@ -159,6 +163,7 @@ fn check_with(
                 Decision::Login => "login".to_owned(),
                 Decision::Reject(rejection) => rejection.name().to_owned(),
                 Decision::Own(own) => own.name().to_owned(),
+                other => format!("{other:?}"),
             };
             format!("{decision}{cookie}")
         }

@@ -12,6 +12,7 @@ use crate::pages::Pages;
 use crate::pages::headers::BARE_CONTENT_SECURITY_POLICY;
 use crate::pages::headers::HTML_CONTENT_TYPE;
 use crate::pages::headers::security_headers;
+use crate::pages::scripted::ScriptedPage;
 use crate::pages::view::Page;
 
 /// A whole answer, without the framing and the request id, which the server adds.
@@ -60,6 +61,12 @@ impl Answer {
         let policy = pages.content_security_policy_with_form_targets(targets);
         let html = pages.render(page).into();
         Self::new(StatusCode::OK, &policy, Some(HTML_CONTENT_TYPE), html)
+    }
+
+    /// A page with a script of ours.
+    pub fn page_with_script<P: ScriptedPage>(status: StatusCode, pages: &Pages, page: &P) -> Self {
+        let (html, policy) = pages.render_scripted(page);
+        Self::new(status, &policy, Some(HTML_CONTENT_TYPE), html.into())
     }
 
     /// JSON of any kind.

@@ -12,9 +12,12 @@ use crate::endpoints::failure::Failure;
 use crate::endpoints::flow_cookies;
 use crate::endpoints::flow_cookies::FlowCookie;
 use crate::endpoints::flow_cookies::State;
+use crate::endpoints::former;
+use crate::endpoints::kept_form;
 use crate::endpoints::login;
 use crate::endpoints::query;
 use crate::endpoints::rounds;
+use crate::endpoints::step_up;
 use crate::identity::Identity;
 use crate::oidc::error_code::AuthorizationErrorCode;
 use crate::outbound::IdentityProvider;
@@ -25,6 +28,7 @@ use crate::relying_party::CallbackError;
 use crate::relying_party::CallbackParameters;
 use crate::relying_party::FLOW_LIFETIME;
 use crate::relying_party::Flow;
+use crate::relying_party::Former;
 use crate::relying_party::StartExtras;
 use crate::relying_party::check;
 use crate::session::ReturnTo;
@@ -167,11 +171,10 @@ async fn finish(
     let code = match check(parameters, flow, settings, &metadata, call.now) {
         Ok(code) => code,
         Err(CallbackError::Provider { code, .. }) if flow.is_silent && needs_user(&code) => {
-            let route = login::route_of(call, &return_to);
-            let extras = StartExtras::default();
-            return login::begin(call, route.as_deref(), &return_to, Some(id), extras)
-                .await
-                .map_err(|failure| *failure);
+            if code == AuthorizationErrorCode::LoginRequired && flow.former == Former::Continued {
+                former::end_signed_out(call, id).await?;
+            }
+            return with_a_page(call, &return_to, id).await;
         }
         Err(CallbackError::Provider { code, description }) => {
             return Err(provider_error(
@@ -184,6 +187,18 @@ async fn finish(
         }
         Err(error) => return Err(*refused(call, id, &error)),
     };
+    if flow.former == Former::Continued {
+        match call.session().await.map_err(|failure| *failure)? {
+            // Another tab was faster. A new id once more would only trip its requests under way.
+            CookieState::Live(live) if live.session.authenticated_at > flow.started_at => {
+                let answer = Answer::redirect(StatusCode::SEE_OTHER, return_to.as_str());
+                return Ok(answer.because("stale_callback"));
+            }
+            CookieState::Live(_) => (),
+            // It has ended meanwhile, or the user has signed out: that is for nobody to undo in silence.
+            _ => return with_a_page(call, &return_to, id).await,
+        }
+    }
     // A code that is redeemed twice makes careful providers end the session: the second of two equal
     // callbacks goes where the first one goes.
     let is_first = call
@@ -200,11 +215,32 @@ async fn finish(
         let answer = Answer::redirect(StatusCode::SEE_OTHER, return_to.as_str());
         return Ok(answer.because("stale_callback"));
     }
-    let login = provider
-        .finish_login(&code, flow, call.now)
+    let asked = flow.step_up();
+    let finished = provider.finish_login(&code, flow, call.now).await;
+    let missing = match &finished {
+        Ok(login) => asked.missing(login.acr.as_deref(), login.auth_time, call.now),
+        Err(error) => step_up::missing_by_error(error),
+    };
+    match (finished, missing) {
+        (_, Some(_)) if flow.is_silent => with_a_page(call, &return_to, id).await,
+        (_, Some(missing)) => {
+            let reason = step_up::reason(missing);
+            login_failed(call, id, LoginOutcome::Denied, reason, None);
+            let failure = step_up::failed(&settings.name, &asked, missing);
+            Err(with_ways_on(call, failure, &return_to))
+        }
+        (Ok(login), None) => create_session(call, provider, login, &return_to, flow).await,
+        (Err(error), None) => Err(login_refused(call, provider, &return_to, &error)),
+    }
+}
+
+/// Begins a login at the same identity provider once more, and this time not in silence.
+async fn with_a_page(call: &Call<'_>, return_to: &ReturnTo, id: &str) -> Result<Answer, Failure> {
+    let route = login::route_of(call, return_to);
+    let extras = StartExtras::default();
+    login::begin(call, route.as_deref(), return_to, Some(id), extras)
         .await
-        .map_err(|error| login_refused(call, provider, &return_to, &error))?;
-    create_session(call, provider, login, &return_to).await
+        .map_err(|failure| *failure)
 }
 
 async fn create_session(
@@ -212,6 +248,7 @@ async fn create_session(
     provider: &IdentityProvider,
     login: Login,
     return_to: &ReturnTo,
+    flow: &Flow,
 ) -> Result<Answer, Failure> {
     let settings = provider.settings();
     let identity = Identity::of_person(
@@ -236,10 +273,12 @@ async fn create_session(
             "Tell your administrator the request id.",
         )
     })?;
+    let before = call.session().await.map_err(|failure| *failure)?;
+    let created_at = former::lives_since(call, &before, flow, &identity);
     let session = Session {
         identity,
         origin: call.origin.to_string(),
-        created_at: call.now,
+        created_at,
         authenticated_at: call.now,
         sid: login.sid,
         acr: login.acr,
@@ -248,27 +287,14 @@ async fn create_session(
     };
     let sessions = &call.gateway.sessions;
     // The session that the browser had is over, whoever's it was: ids are never kept across a login.
-    let before = call.session().await.map_err(|failure| *failure)?;
     let is_circle_possible = !matches!(before, CookieState::Live(_));
     if let CookieState::Live(old) | CookieState::Ended(old, _) = before {
-        sessions
-            .end(old.key)
-            .await
-            .map_err(|_| Failure::store_unavailable())?;
-        let identity = &old.session.identity;
-        let person = audit::Person {
-            subject: &identity.subject,
-            user: &identity.user,
-        };
-        AuditEvent::SessionEnded {
-            person,
-            cause: SessionEnd::Replaced,
-        }
-        .emit(&audit_origin(call, &identity.identity_provider));
+        former::end(call, &old, SessionEnd::Replaced).await?;
     }
+    let identity = session.identity.clone();
     let person = audit::Person {
-        subject: &session.identity.subject.clone(),
-        user: &session.identity.user.clone(),
+        subject: &identity.subject,
+        user: &identity.user,
     };
     let policy = &call.snapshot.policy;
     let session_id = sessions
@@ -289,9 +315,16 @@ async fn create_session(
     call.gateway
         .metrics
         .login(&settings.id, LoginOutcome::Succeeded);
-    let names = policy.cookies(call.origin);
-    let answer = Answer::redirect(StatusCode::SEE_OTHER, return_to.as_str())
-        .with_cookie(&names.set_session(&session_id.to_text()));
+    let set_session = policy
+        .cookies(call.origin)
+        .set_session(&session_id.to_text());
+    let answer = match &flow.form_id {
+        Some(form_id) => kept_form::again(call, form_id, &identity, return_to)
+            .await
+            .map_err(|failure| failure.with_cookie(set_session.clone()))?,
+        None => Answer::redirect(StatusCode::SEE_OTHER, return_to.as_str()),
+    };
+    let answer = answer.with_cookie(&set_session);
     Ok(match is_circle_possible {
         true => answer.with_cookie(&rounds::one_more(call)),
         false => answer,
@@ -419,7 +452,8 @@ fn foreign_state(call: &Call<'_>, id: &str) -> Box<Failure> {
     refused(call, id, &CallbackError::StateMismatch)
 }
 
-fn audit_origin<'a>(call: &'a Call<'_>, id: &'a str) -> audit::Origin<'a> {
+/// Whom and what the audit log names.
+pub(super) fn audit_origin<'a>(call: &'a Call<'_>, id: &'a str) -> audit::Origin<'a> {
     audit::Origin {
         request_id: Some(call.request_id),
         client_address: Some(call.request.client_address),

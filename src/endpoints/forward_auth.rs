@@ -13,10 +13,12 @@ use crate::decision::CookieState;
 use crate::endpoints::Call;
 use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
+use crate::endpoints::step_up;
 use crate::endpoints::userinfo;
 use crate::identity::IdentityHeaders;
 use crate::routes::Auth;
 use crate::routes::Origin;
+use crate::routes::StepUp;
 use crate::routes::first_admitting;
 use crate::routes::path;
 use crate::session::ReturnTo;
@@ -49,6 +51,22 @@ pub async fn handle(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
         _ => return Ok(userinfo::login_required(call, &asked.return_to)),
     };
     let identity = &live.session.identity;
+    let session = &live.session;
+    let is_missing = |asked: &&StepUp| {
+        let missing = asked.missing(session.acr.as_deref(), session.auth_time, call.now);
+        missing.is_some()
+    };
+    if let Some(step_up) = route.step_up.as_ref().filter(is_missing) {
+        return Ok(step_up::required(
+            call.snapshot,
+            call.origin,
+            call.request_id,
+            identity,
+            step_up,
+            &asked.method,
+            &ReturnTo::of_sealed(asked.return_to),
+        ));
+    }
     let is_open = route.auth == Auth::Optional && route.allow.is_empty();
     let address = call.request.client_address;
     if !is_open && first_admitting(&route.allow, identity, &asked.method, address).is_none() {

@@ -5,6 +5,7 @@ use url::Url;
 
 use crate::endpoints::Call;
 use crate::endpoints::answer::Answer;
+use crate::endpoints::carried_fragment;
 use crate::endpoints::failure::Failure;
 use crate::endpoints::flow_cookies;
 use crate::endpoints::flow_cookies::State;
@@ -28,7 +29,7 @@ pub async fn start(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
         login_hint: query::parameter(query, "login_hint"),
         prompt: query::parameter(query, "prompt"),
         acr_values: query::parameter(query, "acr_values"),
-        max_age: None,
+        ..StartExtras::default()
     };
     let idp = query::parameter(query, "idp");
     let route = route_of(call, &return_to);
@@ -41,20 +42,35 @@ pub async fn begin_login(call: &Call<'_>, route: &Route) -> Answer {
     if rounds::is_circle(call) {
         return circle(&return_to, call).answer(call);
     }
+    if route.preserve_fragment && call.request.method == "GET" {
+        return carried_fragment::page(call, &return_to, None);
+    }
     match begin(call, Some(route), &return_to, None, StartExtras::default()).await {
         Ok(answer) => answer.because("login_required"),
         Err(failure) => failure.answer(call),
     }
 }
 
-/// Sends the browser to the identity provider, or to the chooser where several come into question.
+/// Sends the browser to the identity provider, or to the chooser where several come into question. What
+/// the route's `step_up` asks for is asked right away, so that one login suffices.
 pub async fn begin(
     call: &Call<'_>,
     route: Option<&Route>,
     return_to: &ReturnTo,
     idp: Option<&str>,
-    extras: StartExtras,
+    mut extras: StartExtras,
 ) -> Result<Answer, Box<Failure>> {
+    // `acr_values` in an address is a wish (OpenID Connect Core section 3.1.2.1), and nobody answers for
+    // it. What the route asks for takes its place and is held against the ID token.
+    if let Some(step_up) = route.and_then(|route| route.step_up.as_ref()) {
+        extras.required_acr.clone_from(&step_up.acr_values);
+        extras.max_age = step_up.max_age;
+    }
+    let status = match extras.form_id {
+        // The browser must not send the form on.
+        Some(_) => StatusCode::SEE_OTHER,
+        None => StatusCode::FOUND,
+    };
     let candidates = call.snapshot.candidates(call.origin, route);
     let id = match select(&candidates, idp, extras.login_hint.as_deref()) {
         Selection::One(id) => id,
@@ -92,7 +108,7 @@ pub async fn begin(
     let begun = authorization_request(settings, &metadata, &request, random::bytes(), call.now)
         .map_err(|error| start_failure(call, &id, &error))?;
     let cookies = flow_cookies::write(call, &state.flow_id, &begun.flow);
-    Ok(Answer::redirect(StatusCode::FOUND, begun.url.as_str()).with_cookies(cookies))
+    Ok(Answer::redirect(status, begun.url.as_str()).with_cookies(cookies))
 }
 
 /// Where `rd`, or the header that stands for it, wants to go.
@@ -140,7 +156,8 @@ fn start_failure(call: &Call<'_>, id: &str, error: &StartError) -> Box<Failure> 
     failure.into()
 }
 
-fn circle(return_to: &ReturnTo, call: &Call<'_>) -> Failure {
+/// The page that ends logins which go round in circles.
+pub fn circle(return_to: &ReturnTo, call: &Call<'_>) -> Failure {
     let names = call.snapshot.policy.cookies(call.origin);
     let url = call.own_url("/start", &query::write(&[("rd", Some(return_to.as_str()))]));
     Failure::new(

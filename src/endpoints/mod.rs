@@ -6,22 +6,27 @@
 
 pub mod answer;
 mod callback;
+mod carried_fragment;
 mod failure;
 mod flow_cookies;
+mod former;
 mod forward_auth;
 mod jwks;
+mod kept_form;
 mod login;
 mod protected_resource;
 mod query;
 mod rounds;
 mod sign_in;
 mod sign_out;
+pub mod step_up;
 mod userinfo;
 
 use std::sync::Arc;
 
 pub use answer::Answer;
 pub use failure::Failure;
+pub use kept_form::begin as begin_login_with_form;
 pub use login::begin_login;
 
 use crate::clock::Timestamp;

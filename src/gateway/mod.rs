@@ -5,6 +5,7 @@
 //! sees half of an old file and half of a new one.
 
 mod assertion;
+mod kept_forms;
 mod sessions;
 mod snapshot;
 mod tokens;

@@ -184,6 +184,11 @@ impl Sessions {
             .inspect_err(|_| self.metrics.store_error())
     }
 
+    /// The store.
+    pub(super) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     /// Whether the store answers.
     ///
     /// # Errors
@@ -238,7 +243,7 @@ fn index(session: &Session) -> Vec<[u8; 32]> {
 }
 
 /// SHA-256 of parts, each behind its length: no two lists of parts give the same bytes.
-fn hash(parts: &[&[u8]]) -> [u8; 32] {
+pub(super) fn hash(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     for part in parts {
         context.update(&part.len().to_be_bytes());

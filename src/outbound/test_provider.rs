@@ -195,7 +195,10 @@ pub(crate) fn flow() -> Flow {
         return_to: "/".to_owned(),
         started_at: NOW,
         max_age_seconds: None,
+        acr_values: Vec::new(),
         is_silent: false,
+        former: Default::default(),
+        form_id: None,
     }
 }
 

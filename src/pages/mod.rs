@@ -8,6 +8,7 @@ pub mod headers;
 pub mod problem;
 pub mod render;
 mod sample;
+pub mod scripted;
 mod style;
 pub mod view;
 

@@ -20,6 +20,9 @@ use minijinja::value::Serde;
 use crate::pages::sample;
 use crate::pages::sample::Form;
 use crate::pages::sample::Sample;
+use crate::pages::scripted;
+use crate::pages::scripted::ScriptedPage;
+use crate::pages::scripted::WithScript;
 use crate::pages::style;
 use crate::pages::view::Page;
 
@@ -83,7 +86,7 @@ impl Pages {
         for (file, text) in overrides {
             check_override(file, text)?;
         }
-        let built_in = environment(&BTreeMap::new())?;
+        let mut built_in = environment(&BTreeMap::new())?;
         let current = environment(overrides)?;
         let samples = sample::samples();
         let mut sources = BTreeSet::new();
@@ -97,6 +100,11 @@ impl Pages {
                         .map(style::source_expression),
                 );
             }
+        }
+        for (file, text) in scripted::TEMPLATES {
+            built_in
+                .add_template(file, text)
+                .map_err(|error| template_problem(&error, file))?;
         }
         let style_sources = Vec::from_iter(sources).join(" ");
         let content_security_policy = policy(&style_sources, "");
@@ -117,6 +125,17 @@ impl Pages {
         render(&self.current, P::TEMPLATE, &values)
             .or_else(|_| render(&self.built_in, P::TEMPLATE, &values))
             .unwrap_or_else(|_| LAST_RESORT.to_owned())
+    }
+
+    /// Renders a page that has a script, and its `Content-Security-Policy`, under which only that script
+    /// runs.
+    pub fn render_scripted<P: ScriptedPage>(&self, page: &P) -> (String, String) {
+        let values = Value::from(Serde(WithScript::new(page)));
+        let html =
+            render(&self.built_in, P::TEMPLATE, &values).unwrap_or_else(|_| LAST_RESORT.to_owned());
+        let script = scripted::script_source::<P>();
+        let policy = &self.content_security_policy;
+        (html, format!("{policy}; script-src {script}"))
     }
 
     /// The `Content-Security-Policy` of every page without a form that leads to another origin.
@@ -221,8 +240,9 @@ fn environment(
     Ok(environment)
 }
 
-/// Writes a value with the five characters of HTML escaped. The engine's own writer escapes `/` too,
-/// which makes every address in the page unreadable for no gain inside quoted attributes.
+/// Writes a value with the five characters of HTML escaped, and CR, which browsers would read as LF. The
+/// engine's own writer escapes `/` too, which makes every address in the page unreadable for no gain
+/// inside quoted attributes.
 fn write_escaped(
     out: &mut Output<'_>,
     state: &mut State<'_, '_>,
@@ -230,7 +250,7 @@ fn write_escaped(
 ) -> Result<(), minijinja::Error> {
     match value.as_str() {
         Some(text) if !value.is_safe() && matches!(state.auto_escape(), AutoEscape::Html) => {
-            for part in text.split_inclusive(['&', '<', '>', '"', '\'']) {
+            for part in text.split_inclusive(['&', '<', '>', '"', '\'', '\r']) {
                 write_part(out, part).map_err(|_| write_failed())?;
             }
             Ok(())
@@ -246,6 +266,7 @@ fn write_part(out: &mut Output<'_>, part: &str) -> fmt::Result {
         Some((at, '>')) => (part.get(..at), "&gt;"),
         Some((at, '"')) => (part.get(..at), "&quot;"),
         Some((at, '\'')) => (part.get(..at), "&#39;"),
+        Some((at, '\r')) => (part.get(..at), "&#13;"),
         _ => (Some(part), ""),
     };
     out.write_str(plain.unwrap_or_default())?;

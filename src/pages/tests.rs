@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 use crate::pages::render::Pages;
 use crate::pages::render::TEMPLATE_BYTES_MAX;
 use crate::pages::render::TemplateProblem;
+use crate::pages::scripted::CarryFragment;
+use crate::pages::scripted::Field;
+use crate::pages::scripted::Resubmit;
+use crate::pages::scripted::ScriptedPage;
 use crate::pages::style;
 use crate::pages::view::Action;
 use crate::pages::view::Chooser;
@@ -290,4 +294,93 @@ fn a_template_that_fails_late_gives_way_to_the_built_in_one() {
             .content_security_policy()
             .contains(&style::source_expression(style))
     );
+}
+
+fn resubmit(value: &str) -> Resubmit {
+    let value = || value.to_owned();
+    Resubmit {
+        place: value(),
+        action_url: value(),
+        fields: vec![Field {
+            name: value(),
+            value: value(),
+        }],
+        request_id: value(),
+    }
+}
+
+fn carry(value: &str) -> CarryFragment {
+    let value = || value.to_owned();
+    CarryFragment {
+        host: value(),
+        start_url: value(),
+        request_id: value(),
+    }
+}
+
+/// What stands between the tags of the only script.
+fn script(html: &str) -> &str {
+    assert_eq!(html.matches("<script").count(), 1, "{html}");
+    let (_, rest) = html.split_once("<script>").unwrap();
+    rest.split_once("</script>").unwrap().0
+}
+
+#[test]
+fn a_page_with_a_script_runs_that_script_and_no_other() {
+    let pages = pages();
+    for ((html, policy), expected) in [
+        (pages.render_scripted(&resubmit(HOSTILE)), Resubmit::SCRIPT),
+        (
+            pages.render_scripted(&carry(HOSTILE)),
+            CarryFragment::SCRIPT,
+        ),
+    ] {
+        assert_eq!(script(&html), expected);
+        let source = style::source_expression(expected);
+        assert!(
+            policy.contains(&format!("; script-src {source}")),
+            "{policy}"
+        );
+        assert!(policy.contains("default-src 'none'"), "{policy}");
+        assert!(policy.contains("form-action 'self';"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        let style = style::style_texts(&html)[0];
+        assert!(
+            policy.contains(&style::source_expression(style)),
+            "{policy}"
+        );
+        assert!(!html.contains(HOSTILE), "{html}");
+        assert!(!html.contains("{{"), "{html}");
+    }
+}
+
+#[test]
+fn pages_with_a_script_work_without_it_and_stay_as_they_are() {
+    let layout = "<style>b{}</style>{% block content %}{% endblock %}{{ request_id }}";
+    let pages = with("layout.html", layout).unwrap();
+    let (html, policy) = pages.render_scripted(&resubmit("x"));
+    assert!(
+        html.contains("<button type=\"submit\">Continue</button>"),
+        "{html}"
+    );
+    let style = style::style_texts(&html)[0];
+    assert!(
+        policy.contains(&style::source_expression(style)),
+        "{policy}"
+    );
+    let (html, _) = pages.render_scripted(&carry("/start?rd=%2F"));
+    let refresh =
+        "<noscript><meta http-equiv=\"refresh\" content=\"0;url=/start?rd=%2F\"></noscript>";
+    assert!(html.contains(refresh), "{html}");
+    // The script takes the first link of the page.
+    assert_eq!(html.matches("<a ").count(), 1, "{html}");
+    for file in ["resubmit.html", "carry_fragment.html"] {
+        assert!(with(file, "x").is_err());
+    }
+}
+
+#[test]
+fn line_ends_in_a_value_survive_the_reading_of_the_page() {
+    let (html, _) = pages().render_scripted(&resubmit("a\r\nb"));
+    assert!(html.contains("value=\"a&#13;\nb\""), "{html}");
 }

@@ -13,6 +13,7 @@ use crate::decision::Decided;
 use crate::decision::Decision;
 use crate::decision::Facts;
 use crate::decision::ProofFact;
+use crate::decision::Rejection;
 use crate::decision::SessionFact;
 use crate::decision::Step;
 use crate::endpoints;
@@ -100,6 +101,33 @@ pub async fn pass(
             };
             respond::send(session, context, answer).await
         }
+        Decision::StepUp(live) => {
+            context.decision = "step_up";
+            context.outcome = RequestOutcome::Login;
+            let answer = match (&context.origin, &context.route) {
+                (Some(origin), Some(route)) => {
+                    let call = call(gateway, snapshot, &request, origin, context, &caller, now);
+                    endpoints::step_up::begin(&call, route, &live).await
+                }
+                _ => Failure::internal().tell(context.kind, snapshot, &context.request_id),
+            };
+            respond::send(session, context, answer).await
+        }
+        Decision::Renew(live) => {
+            context.decision = "renew";
+            context.outcome = RequestOutcome::Login;
+            let answer = match (&context.origin, &context.route) {
+                (Some(origin), Some(route)) => {
+                    let call = call(gateway, snapshot, &request, origin, context, &caller, now);
+                    endpoints::step_up::renew(&call, route, &live).await
+                }
+                _ => Failure::internal().tell(context.kind, snapshot, &context.request_id),
+            };
+            respond::send(session, context, answer).await
+        }
+        Decision::KeepForm(rejection) => {
+            keep_form(gateway, session, context, &caller, &cookie, rejection, now).await
+        }
         Decision::Reject(rejection) => {
             context.decision = "reject";
             context.outcome = RequestOutcome::Refused;
@@ -107,6 +135,45 @@ pub async fn pass(
             respond::send(session, context, answer).await
         }
     }
+}
+
+/// Begins a login over which the form of the request is kept, or refuses the request for `rejection`.
+async fn keep_form(
+    gateway: &Arc<Gateway>,
+    session: &mut Session,
+    context: &mut Context,
+    caller: &Caller,
+    cookie: &CookieState,
+    rejection: Rejection,
+    now: Timestamp,
+) -> pingora::Result<bool> {
+    let body = body::read(session).await;
+    if body.is_err() {
+        // What was not read must not be taken for the next request.
+        session.set_keepalive(None);
+    }
+    let live = Arc::clone(&context.live);
+    let snapshot = &*live.snapshot;
+    let Ok(request) = convert::view(session.req_header(), caller) else {
+        return respond::fail(session, context, &Failure::internal()).await;
+    };
+    let kept = match (&body, &context.origin, &context.route) {
+        (Ok(body), Some(origin), Some(route)) => {
+            let mut call = call(gateway, snapshot, &request, origin, context, caller, now);
+            call.body = body;
+            endpoints::begin_login_with_form(&call, route, cookie).await
+        }
+        _ => None,
+    };
+    let (decision, outcome) = match kept {
+        Some(_) => ("login", RequestOutcome::Login),
+        None => ("reject", RequestOutcome::Refused),
+    };
+    let answer =
+        kept.unwrap_or_else(|| respond::rejection(rejection, snapshot, &request, context, cookie));
+    context.decision = decision;
+    context.outcome = outcome;
+    respond::send(session, context, answer).await
 }
 
 /// Asks the core, and fetches what it asks for.

@@ -13,6 +13,7 @@ use crate::decision::Rejection;
 use crate::endpoints::Answer;
 use crate::endpoints::Failure;
 use crate::endpoints::own_url;
+use crate::endpoints::step_up;
 use crate::gateway::Gateway;
 use crate::gateway::Snapshot;
 use crate::pages::problem::PROBLEM_CONTENT_TYPE;
@@ -79,13 +80,9 @@ fn worded(
             "A page of another site must not do this with your session.",
             "Open the page of this site itself.",
         ),
-        Rejection::SessionStepUp => Failure::new(
-            StatusCode::FORBIDDEN,
-            "session_step_up",
-            "A session does not suffice here",
-            "This address asks for a stronger login, which only an access token can show.",
-            "Ask those who run this site.",
-        ),
+        Rejection::SessionStepUp => {
+            return step_up_required(snapshot, request, context, cookie);
+        }
         Rejection::StoreUnavailable => Failure::store_unavailable(),
         Rejection::TokenRequired
         | Rejection::TokenUnclear(_)
@@ -94,14 +91,7 @@ fn worded(
         | Rejection::TokenInsufficient(_) => return api::refused(rejection, snapshot, context),
         Rejection::TokenUnavailable => return api::unavailable(context),
         Rejection::LoginRequired => {
-            let answer = login_required(snapshot, request, context);
-            // On a route that takes tokens too, a program learns that it may bring one.
-            return match (&context.origin, &context.route) {
-                (Some(origin), Some(route)) if route.bearer.is_some() => {
-                    api::with_challenge(answer, &Challenge::without_token(origin, route))
-                }
-                _ => answer,
-            };
+            return with_token_challenge(login_required(snapshot, request, context), context);
         }
         Rejection::NotAllowed => {
             return match cookie {
@@ -111,6 +101,43 @@ fn worded(
         }
     };
     failure.tell(context.kind, snapshot, &context.request_id)
+}
+
+/// On a route that takes tokens too, a program learns that it may bring one.
+fn with_token_challenge(answer: Answer, context: &Context) -> Answer {
+    match (&context.origin, &context.route) {
+        (Some(origin), Some(route)) if route.bearer.is_some() => {
+            api::with_challenge(answer, &Challenge::without_token(origin, route))
+        }
+        _ => answer,
+    }
+}
+
+/// 401 for scripts whose session does not suffice.
+fn step_up_required(
+    snapshot: &Snapshot,
+    request: &RequestView<'_>,
+    context: &Context,
+    cookie: &CookieState,
+) -> Answer {
+    let step_up = context
+        .route
+        .as_ref()
+        .and_then(|route| route.step_up.as_ref());
+    let (Some(origin), Some(asked), CookieState::Live(live)) = (&context.origin, step_up, cookie)
+    else {
+        return Failure::internal().tell(context.kind, snapshot, &context.request_id);
+    };
+    let answer = step_up::required(
+        snapshot,
+        origin,
+        &context.request_id,
+        &live.session.identity,
+        asked,
+        request.method,
+        &ReturnTo::of_request(origin, request.path, request.query),
+    );
+    with_token_challenge(answer, context)
 }
 
 /// 401 for scripts: where a browser would be sent, they are told to send it themselves.

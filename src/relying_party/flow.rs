@@ -16,6 +16,7 @@ use serde::de::Error;
 
 use crate::clock::Timestamp;
 use crate::oidc::pkce::CodeVerifier;
+use crate::routes::StepUp;
 use crate::secret::Secret;
 
 /// How long a user may take at the provider: long enough for a password reset and a second factor,
@@ -63,12 +64,47 @@ pub struct Flow {
     /// The `max_age` that was asked for, in seconds: then the ID token must prove it.
     #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
     pub max_age_seconds: Option<u64>,
+    /// The values of `acr` of which the ID token must have one; empty: any will do.
+    #[serde(rename = "a", default, skip_serializing_if = "Vec::is_empty")]
+    pub acr_values: Vec<String>,
     /// Whether `prompt=none` was asked for: then `login_required` leads to one login with a page.
     #[serde(rename = "q", default, skip_serializing_if = "std::ops::Not::not")]
     pub is_silent: bool,
+    /// What becomes of the session that the browser has.
+    #[serde(rename = "o", default, skip_serializing_if = "Former::is_replaced")]
+    pub former: Former,
+    /// The id of a form that is kept until the login has ended.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub form_id: Option<String>,
+}
+
+/// What becomes of the session that a browser has when a login ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Former {
+    /// It is replaced, and the new one's lifetime begins.
+    #[default]
+    #[serde(rename = "r")]
+    Replaced,
+    /// It goes on under a new id, and ends when it would have ended.
+    #[serde(rename = "c")]
+    Continued,
+}
+
+impl Former {
+    fn is_replaced(&self) -> bool {
+        *self == Self::Replaced
+    }
 }
 
 impl Flow {
+    /// What was asked of the login, for which its ID token has to stand.
+    pub fn step_up(&self) -> StepUp {
+        StepUp {
+            acr_values: self.acr_values.clone(),
+            max_age: self.max_age_seconds.map(Duration::from_secs),
+        }
+    }
+
     /// Whether the answer comes too late, or from before the start.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         now < self.started_at || now >= self.started_at.after(FLOW_LIFETIME)
@@ -114,6 +150,8 @@ fn verifier_in<'de, D: Deserializer<'de>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::KeyRing;
+    use crate::session::Purpose;
 
     fn flow() -> Flow {
         Flow {
@@ -125,7 +163,10 @@ mod tests {
             return_to: "/page?a=%2F".to_owned(),
             started_at: Timestamp(1_000),
             max_age_seconds: None,
+            acr_values: Vec::new(),
             is_silent: false,
+            former: Former::Replaced,
+            form_id: None,
         }
     }
 
@@ -136,7 +177,10 @@ mod tests {
             Flow {
                 code_verifier: None,
                 max_age_seconds: Some(900),
+                acr_values: vec!["urn:mfa".to_owned()],
                 is_silent: true,
+                former: Former::Continued,
+                form_id: Some("form".to_owned()),
                 ..flow()
             },
         ] {
@@ -152,6 +196,29 @@ mod tests {
     fn a_flow_is_small_enough_for_a_cookie() {
         let json = serde_json::to_string(&flow()).expect("a flow is JSON");
         assert!(json.len() < 300, "{} bytes", json.len());
+    }
+
+    /// Name and value of a cookie have 4096 bytes. The longest address, the longest list of `acr` and a
+    /// kept form come together here, sealed as the cookie is.
+    #[test]
+    fn the_largest_flow_fits_a_cookie() {
+        let flow = Flow {
+            identity_provider: "a-rather-long-provider-id".to_owned(),
+            state_id: "s".repeat(560),
+            nonce: Secret::new("n".repeat(43)),
+            redirect_uri: "https://a-rather-long-name.example.com/oauth2/callback/provider"
+                .to_owned(),
+            return_to: "r".repeat(crate::session::RETURN_TO_BYTES_MAX),
+            started_at: Timestamp(4_000_000_000),
+            max_age_seconds: Some(86_400),
+            acr_values: vec!["a".repeat(256)],
+            form_id: Some("f".repeat(22)),
+            ..flow()
+        };
+        let json = serde_json::to_vec(&flow).expect("a flow is JSON");
+        let keys = KeyRing::new(&[Secret::new([1; 32])]).expect("there is a key");
+        let sealed = keys.seal_text(Purpose::Flow, b"", [0; 12], &json);
+        assert!(sealed.len() + 40 <= 4096, "{} bytes", sealed.len());
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::pkce::CODE_CHALLENGE_METHOD;
 use crate::oidc::pkce::CodeVerifier;
 use crate::relying_party::flow::Flow;
+use crate::relying_party::flow::Former;
 use crate::relying_party::query::with_parameters;
 use crate::relying_party::settings::IdentityProviderSettings;
 use crate::relying_party::settings::Pkce;
@@ -87,6 +88,13 @@ pub struct StartExtras {
     pub acr_values: Option<String>,
     /// How long ago the user may have signed in there; the ID token must then prove it.
     pub max_age: Option<Duration>,
+    /// Authentication context classes of which the ID token must have one; they are asked for in place
+    /// of `acr_values`, which is a wish only (OpenID Connect Core section 3.1.2.1).
+    pub required_acr: Vec<String>,
+    /// What becomes of the session that the browser has.
+    pub former: Former,
+    /// The id of a form that is kept until the login has ended.
+    pub form_id: Option<String>,
 }
 
 /// One login about to begin.
@@ -168,8 +176,12 @@ pub fn authorization_request(
         is_login_hint,
         StartError::LoginHint,
     )?;
+    let required_acr = extras.required_acr.join(" ");
     let acr_values = checked(
-        extras.acr_values.as_deref(),
+        match required_acr.is_empty() {
+            true => extras.acr_values.as_deref(),
+            false => Some(required_acr.as_str()),
+        },
         is_acr_values,
         StartError::AcrValues,
     )?;
@@ -229,6 +241,9 @@ pub fn authorization_request(
         return_to: request.return_to.to_owned(),
         started_at: now,
         max_age_seconds,
+        acr_values: extras.required_acr.clone(),
+        former: extras.former,
+        form_id: extras.form_id.clone(),
         is_silent: prompt == Some(Prompt::None),
         nonce,
     };
@@ -274,7 +289,8 @@ fn checked(
     }
 }
 
-fn is_login_hint(text: &str) -> bool {
+/// Whether a text can be sent as `login_hint`.
+pub fn is_login_hint(text: &str) -> bool {
     text.len() <= LOGIN_HINT_BYTES_MAX && !text.chars().any(char::is_control)
 }
 

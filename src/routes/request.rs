@@ -171,16 +171,23 @@ pub fn kind(method: &str, headers: &HeaderMap) -> RequestKind {
     if is_upgrade(headers) {
         return RequestKind::Upgrade;
     }
-    let is_navigation = match header(headers, "sec-fetch-mode") {
+    match is_opened_by_browser(headers) && matches!(method, "GET" | "HEAD") {
+        true => RequestKind::Navigation,
+        false => RequestKind::Script,
+    }
+}
+
+/// Whether a browser shows what comes back as a page: a link, an address, a form, and no script.
+pub fn is_opened_by_browser(headers: &HeaderMap) -> bool {
+    if is_upgrade(headers) {
+        return false;
+    }
+    match header(headers, "sec-fetch-mode") {
         Some(mode) => mode == "navigate",
         None => {
             header(headers, "accept").is_some_and(|accept| accept.contains("text/html"))
                 && !headers.contains_key("x-requested-with")
         }
-    };
-    match is_navigation && matches!(method, "GET" | "HEAD") {
-        true => RequestKind::Navigation,
-        false => RequestKind::Script,
     }
 }
 

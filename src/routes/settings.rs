@@ -8,9 +8,11 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde_json::Value;
 
+use crate::clock::Timestamp;
 use crate::identity::ClaimPath;
 use crate::identity::IdentityHeaders;
 use crate::jose::AccessTokenType;
+use crate::jose::policy::LEEWAY_DEFAULT;
 use crate::routes::origin::Origin;
 
 /// What a caller must show on a route.
@@ -55,8 +57,12 @@ pub struct Route {
     pub allow: Vec<AllowRule>,
     /// Which access tokens are accepted; there with [`Auth::Bearer`] and [`Auth::Either`] only.
     pub bearer: Option<Arc<BearerSettings>>,
-    /// Which login a token must come from; there only where `bearer` is.
+    /// Which login a token or a session must come from.
     pub step_up: Option<StepUp>,
+    /// Whether a form that is posted without a session is kept until the user has logged in.
+    pub preserve_post: bool,
+    /// Whether the part of an address behind `#` is kept over a login.
+    pub preserve_fragment: bool,
     /// What becomes of questions that browsers ask before a cross-origin request.
     pub cors_preflight: CorsPreflight,
     /// What the app is told about the user.
@@ -113,14 +119,47 @@ pub enum DpopNonce {
     Required,
 }
 
-/// Which login a token must come from (RFC 9470). At least one of the two is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Which login a token (RFC 9470) or a session must come from. At least one of the two is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StepUp {
-    /// Values of `acr`, of which the token has one; empty: any will do. Visible ASCII without quotes and
+    /// Values of `acr`, of which the login has one; empty: any will do. Visible ASCII without quotes and
     /// backslashes, so that they can stand in a challenge as they are.
     pub acr_values: Vec<String>,
     /// The longest time since the login, by `auth_time`; none: it may be any time ago.
     pub max_age: Option<Duration>,
+}
+
+/// What a login lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepUpMissing {
+    /// Its `acr` is none of those asked for, or is not told.
+    Acr,
+    /// It is too long ago, or `auth_time` is not told or lies ahead.
+    Freshness,
+}
+
+impl StepUp {
+    /// What a login with this `acr` and `auth_time` lacks at `now`; none: it suffices.
+    ///
+    /// Values of `acr` are compared exactly. What a login does not tell counts as not done. A remembered
+    /// login grows old: `now` is the time of the request, not of the login.
+    pub fn missing(
+        &self,
+        acr: Option<&str>,
+        auth_time: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<StepUpMissing> {
+        let has_acr = self.acr_values.is_empty()
+            || acr.is_some_and(|acr| self.acr_values.iter().any(|one| one == acr));
+        let is_fresh = self.max_age.is_none_or(|max_age| {
+            auth_time.is_some_and(|at| at <= now.after(LEEWAY_DEFAULT) && now <= at.after(max_age))
+        });
+        match (has_acr, is_fresh) {
+            (false, _) => Some(StepUpMissing::Acr),
+            (true, false) => Some(StepUpMissing::Freshness),
+            (true, true) => None,
+        }
+    }
 }
 
 /// How access tokens are checked.

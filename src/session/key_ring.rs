@@ -38,15 +38,18 @@ pub enum Purpose {
     Form,
     /// A nonce that callers put into their DPoP proofs.
     DpopNonce,
+    /// A form in the store that is kept over a login.
+    KeptForm,
 }
 
-const PURPOSES: [(Purpose, &str); 6] = [
+const PURPOSES: [(Purpose, &str); 7] = [
     (Purpose::Session, "vestibule session v1"),
     (Purpose::Flow, "vestibule login flow v1"),
     (Purpose::State, "vestibule login state v1"),
     (Purpose::Rounds, "vestibule login rounds v1"),
     (Purpose::Form, "vestibule form v1"),
     (Purpose::DpopNonce, "vestibule dpop nonce v1"),
+    (Purpose::KeptForm, "vestibule kept form v1"),
 ];
 
 /// The keys under `session_keys`.

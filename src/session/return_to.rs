@@ -43,8 +43,21 @@ impl ReturnTo {
 
     /// What the parameter `rd` asks for, seen from `here`: a path, or a URL whose origin is ours.
     /// Anything else becomes the start page.
+    ///
+    /// A fragment that could not be told from something else, or makes the place too long, is left out.
     pub fn of_parameter(text: &str, here: &Origin, is_ours: impl Fn(&Origin) -> bool) -> Self {
-        Self::parse(text, here, is_ours).unwrap_or_else(Self::home)
+        let (target, fragment) = match text.split_once('#') {
+            Some((target, fragment)) => (target, Some(fragment)),
+            None => (text, None),
+        };
+        let Some(Self(place)) = Self::parse(target, here, is_ours) else {
+            return Self::home();
+        };
+        let fits = |one: &&str| place.len() + 1 + one.len() <= RETURN_TO_BYTES_MAX;
+        Self(match fragment.filter(|one| is_fragment(one)).filter(fits) {
+            Some(fragment) => format!("{place}#{fragment}"),
+            None => place,
+        })
     }
 
     /// A place from a sealed value of our own.
@@ -80,19 +93,14 @@ impl ReturnTo {
         })
     }
 
-    /// Path, query and fragment, where each is one that a request could have.
+    /// Path and query, where each is one that a request could have.
     fn checked(text: &str) -> Option<Self> {
-        let (target, fragment) = match text.split_once('#') {
-            Some((target, fragment)) => (target, Some(fragment)),
-            None => (text, None),
-        };
-        let (path, query) = match target.split_once('?') {
+        let (path, query) = match text.split_once('?') {
             Some((path, query)) => (path, Some(query)),
-            None => (target, None),
+            None => (text, None),
         };
         path::check(path).ok()?;
         query.map_or(Ok(()), path::check_query).ok()?;
-        fragment.map_or(Ok(()), path::check_query).ok()?;
         Some(Self(text.to_owned()))
     }
 
@@ -110,6 +118,28 @@ impl ReturnTo {
         };
         local.split(['?', '#']).next()
     }
+}
+
+/// Whether a fragment can stand in a `Location`: visible ASCII, as browsers write it, whose escapes are
+/// whole and hide no control character from the app's scripts. A further `#` and a `\` are plain
+/// characters there (URL Standard, fragment state).
+fn is_fragment(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if !matches!(byte, 0x21..=0x7e) {
+            return false;
+        }
+        if byte == b'%' {
+            let mut digit = || char::from(bytes.next()?).to_digit(16);
+            let (Some(high), Some(low)) = (digit(), digit()) else {
+                return false;
+            };
+            if matches!(high * 16 + low, 0..=0x1f | 0x7f) {
+                return false;
+            }
+        }
+    }
+    true
 }
 
 impl fmt::Display for ReturnTo {
@@ -192,6 +222,40 @@ mod tests {
     }
 
     #[test]
+    fn a_fragment_is_kept_byte_for_byte_or_left_out() {
+        for text in [
+            "/a#/route?x=1&y=%C3%A9",
+            "/a?b#c#d",
+            "/a#\\x|{}^",
+            "/a#",
+            "https://wiki.example/a#//evil.example",
+            "/a#https://evil.example/",
+        ] {
+            assert_eq!(parse(text), text);
+        }
+        for text in [
+            "/a#100%",
+            "/a#%4",
+            "/a#%zz",
+            "/a#%+1",
+            "/a#%0d%0aX:y",
+            "/a#%00",
+            "/a#%7F",
+            "/a#a b",
+            "/a#a\nb",
+            "/a#\u{e9}",
+        ] {
+            assert_eq!(parse(text), "/a", "{text:?}");
+        }
+        let longest = format!("/a#{}", "f".repeat(RETURN_TO_BYTES_MAX - 3));
+        assert_eq!(parse(&longest), longest);
+        assert_eq!(parse(&format!("{longest}f")), "/a");
+        for text in ["#a", "//evil.example#a", "https://evil.example#a", "\\#a"] {
+            assert_eq!(parse(text), "/", "{text:?}");
+        }
+    }
+
+    #[test]
     fn a_requested_page_never_becomes_another_host() {
         let here = origin("https://app.example");
         let of = |path: &str, query: Option<&str>| ReturnTo::of_request(&here, path, query).0;
@@ -208,13 +272,14 @@ mod tests {
         /// Whatever is asked for, a browser that resolves the answer stays with us.
         #[test]
         fn the_answer_is_always_ours(
-            text in "(/|\\\\|:|@|\\?|#|%2f|%5c|%09|\t|https|http|javascript|app.example|evil.example|wiki.example|\\.){0,8}"
+            text in "(/|\\\\|:|@|\\?|#|%2f|%5c|%09|\t|https|http|javascript|app.example|evil.example|wiki.example|\\.|\r\n|%0d%0a|@){0,8}"
         ) {
             let base = Url::parse("https://app.example/x").expect("the base is valid");
             let resolved = base.join(&parse(&text)).expect("the answer resolves");
             prop_assert!(matches!(resolved.host_str(), Some("app.example" | "wiki.example")));
             prop_assert_eq!(resolved.scheme(), "https");
             prop_assert!(resolved.username().is_empty());
+            prop_assert!(parse(&text).bytes().all(|byte| byte.is_ascii_graphic()));
         }
     }
 }

@@ -199,6 +199,27 @@ mod tests {
         );
     }
 
+    /// C19: the clock an hour ahead ends what ends by then, an hour back ends nothing early, and no time
+    /// that could be stored makes the arithmetic wrap.
+    #[test]
+    fn a_clock_that_is_wrong_ends_sessions_in_one_direction_only() {
+        let settings = SessionSettings::default();
+        let check = |created, seen, now| {
+            let session = Session {
+                created_at: Timestamp(created),
+                ..session()
+            };
+            session.check(&settings, Timestamp(seen), Timestamp(now))
+        };
+        let (now, hour) = (4_102_444_800, 3600);
+        assert_eq!(check(now, now, now - hour), Ok(()));
+        assert_eq!(check(now, now, now + hour), Err(Ended::Idle));
+        assert_eq!(check(now, now + hour, now + 9 * hour), Err(Ended::Lifetime));
+        assert_eq!(check(i64::MAX, i64::MAX, now), Ok(()));
+        assert_eq!(check(0, 0, i64::MAX), Err(Ended::Lifetime));
+        assert_eq!(check(i64::MIN, i64::MIN, now), Err(Ended::Lifetime));
+    }
+
     #[test]
     fn a_session_comes_back_from_its_bytes_and_never_prints_tokens() {
         let bytes = session().to_bytes();

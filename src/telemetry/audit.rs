@@ -50,6 +50,8 @@ pub enum SessionEnd {
     Replaced,
     /// Its lifetime is over.
     Expired,
+    /// The identity provider said, when it was asked in silence, that the user is not signed in there.
+    SignedOutAtProvider,
 }
 
 impl SessionEnd {
@@ -62,6 +64,7 @@ impl SessionEnd {
             Self::RefreshRefused => "refresh_refused",
             Self::Replaced => "replaced",
             Self::Expired => "expired",
+            Self::SignedOutAtProvider => "signed_out_at_provider",
         }
     }
 }

@@ -46,11 +46,12 @@ export function numberedAccounts(count) {
  * `name` stands on its pages and keeps its cookies apart from those of another provider on the same host (browsers
  * do not tell ports apart); `claimsIn` says whether the claims come in the ID token or only from userinfo;
  * `accessTokenSeconds` is the lifetime of access tokens; `resources` are the APIs it issues them for (RFC 8707), by URI:
- * {scope, format: 'jwt' or 'opaque', audience, which is the URI unless it is given}.
+ * {scope, format: 'jwt' or 'opaque', audience, which is the URI unless it is given}; `acrValues` are the kinds of login it
+ * knows: whoever logs in does so by the first of those that are asked for.
  */
 export async function startIdp({
   name = 'Staff login', clients, accounts = ACCOUNTS, port = 0, claimsIn = 'id_token', accessTokenSeconds = 3600,
-  resources = {},
+  resources = {}, acrValues = [],
 }) {
   const server = http.createServer()
   server.listen(port, '127.0.0.1')
@@ -63,7 +64,7 @@ export async function startIdp({
   console.info = console.warn = () => {}
   let provider
   try {
-    provider = new Provider(issuer, await settings({ clients, accounts, claimsIn, accessTokenSeconds, resources, key, server, name }))
+    provider = new Provider(issuer, await settings({ clients, accounts, claimsIn, accessTokenSeconds, resources, key, server, name, acrValues }))
   } catch (error) {
     // An open listener would keep the process from ending.
     server.close()
@@ -73,7 +74,7 @@ export async function startIdp({
   const visits = []
   remember(provider, secrets)
   const handle = provider.callback()
-  const login = interactions(provider, accounts, name)
+  const login = interactions(provider, accounts, name, acrValues)
   server.on('request', (request, response) => {
     visits.push({ method: request.method, path: request.url })
     if (!request.url.startsWith('/interaction/')) return handle(request, response)
@@ -104,11 +105,16 @@ export async function startIdp({
   }
 }
 
-async function settings({ clients, accounts, claimsIn, accessTokenSeconds, resources, key, server, name }) {
+async function settings({ clients, accounts, claimsIn, accessTokenSeconds, resources, key, server, name, acrValues }) {
   const suffix = server.address().port
   const policy = interactionPolicy.base()
   // "Use another account" asks for it; oidc-provider has no such prompt of its own.
   policy.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0)
+  // `acr_values` is a wish, and oidc-provider asks nobody again for it; a provider that knows several kinds of login does.
+  policy.get('login').checks.add(new interactionPolicy.Check('acr', 'another kind of login is asked for', (ctx) => {
+    const wanted = kindOf(ctx.oidc.params, acrValues)
+    return wanted !== undefined && ctx.oidc.acr !== wanted
+  }))
   const claimsOf = (username) => ({
     sub: subjectOf(username), preferred_username: username, email_verified: true,
     email: accounts[username].email, name: accounts[username].name, groups: accounts[username].groups,
@@ -118,6 +124,7 @@ async function settings({ clients, accounts, claimsIn, accessTokenSeconds, resou
       grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'], ...client,
     })),
     jwks: { keys: [key] },
+    acrValues,
     pkce: { required: () => true },
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username', 'groups'] },
     conformIdTokenClaims: claimsIn === 'userinfo',
@@ -181,8 +188,11 @@ function remember(provider, secrets) {
   })
 }
 
+/** The first kind of login that is asked for and known. */
+const kindOf = (params, acrValues) => params.acr_values?.split(' ').find((value) => acrValues.includes(value))
+
 /** Shows and takes the login form. */
-function interactions(provider, accounts, name) {
+function interactions(provider, accounts, name, acrValues) {
   // What to begin again when a login page is used a second time, by Back for example: real providers do so.
   const restarts = new Map()
   const html = (response, status, text) =>
@@ -210,7 +220,8 @@ function interactions(provider, accounts, name) {
     if (!Object.hasOwn(accounts, username) || accounts[username].password !== form.get('password')) {
       return html(response, 200, loginPage(name, uid, username, 'Wrong user name or password'))
     }
-    return finish({ select_account: {}, login: { accountId: subjectOf(username) } })
+    const acr = kindOf(details.params, acrValues)
+    return finish({ select_account: {}, login: { accountId: subjectOf(username), ...(acr && { acr }) } })
   }
 }
 

@@ -218,6 +218,36 @@ fn a_new_session_key_keeps_sessions_and_a_removed_one_ends_them() {
 
 /// C09
 #[test]
+fn changing_the_first_key_logs_nobody_out_meanwhile() {
+    let world = with_keys(FIRST);
+    let user = world.logged_in();
+    // A login under way is sealed as well.
+    let mut late = world.browser();
+    let callback = late.callback_url(&world.app("/late"));
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::SeqCst) {
+                    assert_eq!(user.clone().get(&world.app("/x")).status, 200);
+                }
+            });
+        }
+        for round in 0..6 {
+            set_keys(
+                &world,
+                [BOTH, "[{file: first.key}, {file: second.key}]"][round % 2],
+            );
+        }
+        set_keys(&world, BOTH);
+        is_over.store(true, Ordering::SeqCst);
+    });
+    let done = late.get(&callback);
+    assert_eq!(late.follow(done).url, world.app("/late"));
+}
+
+/// C09
+#[test]
 fn a_removed_session_key_ends_sessions_in_use_too() {
     let world = with_keys(SECOND.replace("second.key", "{dir}/second.key").as_str());
     for round in 0..30 {

@@ -3,13 +3,18 @@
 use std::time::Duration;
 use std::time::Instant;
 
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use crate::support::client::cookies_set;
 use crate::support::eventually;
 use crate::support::gateway::Setup;
 use crate::support::gateway::World;
+use crate::support::http_server::find;
 use crate::support::idp::Idp;
+use crate::support::idp::now;
 use crate::support::raw::Response;
 use crate::support::secrets::Secrets;
 
@@ -291,6 +296,41 @@ fn a_session_ends_when_idle_and_at_its_limit() {
     assert_eq!(idle.cookie("vestibule"), None, "its cookie is cleared");
 }
 
+/// C19
+#[test]
+fn times_far_ahead_lengthen_no_session() {
+    for year_end in [
+        i64::from(i32::MAX),
+        i64::from(i32::MAX) + 1,
+        253_402_300_799,
+    ] {
+        let world = World::with(
+            &Setup::default().settings("sessions: {idle_timeout: 2s, max_lifetime: 2s}"),
+        );
+        world.idp.lie_in_claims(move |claims| {
+            claims.insert("exp".to_owned(), json!(year_end));
+        });
+        world.idp.lie(|lies| {
+            lies.token_response = Some(Box::new(move |response| {
+                response["expires_in"] = json!(year_end);
+            }));
+        });
+        let mut browser = world.logged_in();
+        let cookie = browser.cookie("vestibule").expect("a session");
+        let told = browser.get(&world.app("/oauth2/userinfo")).json();
+        let expires_at = told["expires_at"].as_i64().expect("a time");
+        assert!(expires_at <= now() + 2, "{year_end}: {expires_at}");
+        eventually("the session has ended", || {
+            browser.get(&world.app("/x")).status == 302
+        });
+        // Neither the cookie nor a new start brings it back.
+        for _ in 0..3 {
+            let answer = with_cookie(&world, format!("vestibule={cookie}"));
+            assert_eq!(answer.expect("an answer").status, 302, "{year_end}");
+        }
+    }
+}
+
 /// C15
 #[test]
 fn a_session_of_one_provider_opens_no_route_of_another() {
@@ -320,6 +360,40 @@ fn a_session_of_one_provider_opens_no_route_of_another() {
     let answer = browser.get(&format!("http://two.localhost:{}/", world.gateway.port));
     assert!(matches!(answer.status, 302 | 403), "{}", answer.status);
     assert_eq!(world.echo.requests().len(), before);
+}
+
+/// C17
+#[test]
+fn a_stolen_store_tells_neither_ids_nor_tokens_nor_names() {
+    let world = World::start();
+    let user = json!({"sub": "marker-subject", "preferred_username": "marker-name",
+        "email": "marker-mail@example.com", "groups": ["marker-group"], "acr": "marker-acr"});
+    world.idp.set_user(&user);
+    let browser = world.logged_in();
+    let id = browser.cookie("vestibule").expect("a session");
+    let id = URL_SAFE_NO_PAD.decode(id).expect("base64url");
+    let dump: Vec<u8> = ["state.db", "state.db-wal", "state.db-shm"]
+        .iter()
+        .flat_map(|name| std::fs::read(world.gateway.path(name)).unwrap_or_default())
+        .collect();
+    let key = digest::digest(&digest::SHA256, &id);
+    assert!(
+        find(&dump, key.as_ref()).is_some(),
+        "the session lies there under its hash"
+    );
+    assert_eq!(find(&dump, &id), None, "the id in the cookie");
+    for text in [
+        "marker-",
+        "example.com",
+        &world.idp.issuer(),
+        "app.localhost",
+    ] {
+        assert_eq!(find(&dump, text.as_bytes()), None, "{text}");
+    }
+    // The cookie, all tokens and the code, as they came.
+    world
+        .secrets
+        .assert_absent("the store", &String::from_utf8_lossy(&dump));
 }
 
 /// C18

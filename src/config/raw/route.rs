@@ -30,9 +30,18 @@ pub struct Route {
     pub identity_providers: Option<Vec<String>>,
     /// Which access tokens are accepted. Needed with `auth: bearer` and `auth: either`, and only there.
     pub bearer: Option<Bearer>,
-    /// Which login an access token must come from (RFC 9470); a session never satisfies it. Only with
-    /// `auth: bearer` and `auth: either`.
+    /// Which login an access token (RFC 9470) or a session must come from; browsers are sent to log in
+    /// again where theirs does not suffice. Only with `auth: login`, `bearer` and `either`.
     pub step_up: Option<StepUp>,
+    /// Whether a form that a page of this origin posts without a session, or with one whose login does not
+    /// suffice, is kept until the user has logged in, and then sent again. Urlencoded, up to 64 KiB. Only
+    /// with `auth: login` and `either`. Default: `false`.
+    #[schemars(extend("default" = false))]
+    pub preserve_post: Option<bool>,
+    /// Whether the part of an address behind `#` survives a login, by a page with a small script. Only
+    /// with `auth: login` and `either`. Default: `false`.
+    #[schemars(extend("default" = false))]
+    pub preserve_fragment: Option<bool>,
     /// What becomes of CORS preflights, which carry no credentials. Default: `refuse`.
     #[schemars(extend("default" = "refuse"))]
     pub cors_preflight: Option<CorsPreflight>,
@@ -131,14 +140,13 @@ pub enum DpopNonce {
     Required,
 }
 
-/// Which login an access token must come from.
+/// Which login an access token or a session must come from.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepUp {
-    /// Values of `acr`, of which the token has one. Default: any. Example: `[urn:mfa]`.
+    /// Values of `acr`, of which the login has one. Default: any. Example: `[urn:mfa]`.
     pub acr_values: Option<Vec<String>>,
-    /// The longest time since the user's login, by the token's `auth_time`. Default: any. Example:
-    /// `15m`.
+    /// The longest time since the user's login, by `auth_time`. Default: any. Example: `15m`.
     #[schemars(extend("pattern" = DURATION))]
     pub max_age: Option<String>,
 }

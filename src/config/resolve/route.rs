@@ -156,6 +156,14 @@ fn route(
     let allow = allow_rules(context, path, raw.allow, providers, auth);
     let bearer = bearer::settings(context, &path.key("bearer"), raw.bearer, providers, auth);
     let step_up = step_up::settings(context, &path.key("step_up"), raw.step_up, auth);
+    let preserve_post = preserved(context, path, "preserve_post", raw.preserve_post, auth);
+    let preserve_fragment = preserved(
+        context,
+        path,
+        "preserve_fragment",
+        raw.preserve_fragment,
+        auth,
+    );
     let cors_preflight = cors_preflight(context, path, raw.cors_preflight, auth);
     if raw.identity_headers.is_some() && matches!(auth, Some(Auth::Public | Auth::Deny)) {
         context.warning(
@@ -188,6 +196,8 @@ fn route(
         allow,
         bearer,
         step_up,
+        preserve_post,
+        preserve_fragment,
         cors_preflight,
         identity_headers: Arc::new(headers),
         strip_prefix,
@@ -369,6 +379,27 @@ fn allow_rules(
         }
     }
     rules
+}
+
+/// What is kept over a login, where there are logins.
+fn preserved(
+    context: &mut Context<'_>,
+    path: &KeyPath,
+    key: &str,
+    raw: Option<bool>,
+    auth: Option<Auth>,
+) -> bool {
+    let is_wanted = raw.unwrap_or(false);
+    let has_logins = matches!(auth, None | Some(Auth::Login | Auth::Either));
+    if is_wanted && !has_logins {
+        context
+            .problem(
+                &path.key(key),
+                "nobody is sent to log in on this route: the key has no effect",
+            )
+            .help("use it with `auth: login` or `auth: either`, or remove the key");
+    }
+    is_wanted
 }
 
 fn cors_preflight(

@@ -1,4 +1,4 @@
-//! `step_up`: which login an access token must come from.
+//! `step_up`: which login an access token or a session must come from.
 
 use std::time::Duration;
 
@@ -11,6 +11,10 @@ use crate::config::values::Finest;
 use crate::routes::Auth;
 use crate::routes::StepUp;
 
+/// The longest `acr_values` that a browser is sent away with, in bytes: they lie in the cookie of the
+/// login beside the longest address, and browsers take 4096 bytes.
+const ACR_VALUES_BYTES_MAX: usize = 256;
+
 /// `step_up` of a route with `auth`.
 pub fn settings(
     context: &mut Context<'_>,
@@ -20,17 +24,21 @@ pub fn settings(
 ) -> Option<StepUp> {
     let raw = raw?;
     match auth? {
-        Auth::Bearer | Auth::Either => {}
-        Auth::Login | Auth::Optional => {
+        Auth::Login | Auth::Bearer | Auth::Either => {}
+        // It could only tell users with a weak session that they have none.
+        Auth::Optional => {
             context
-                .problem(path, "`step_up` on login routes comes later")
-                .help("use it with `auth: bearer`, or remove the key");
+                .problem(
+                    path,
+                    "this route lets everybody in: nobody is asked for a login",
+                )
+                .help("write `auth: login`, or remove the key");
             return None;
         }
         Auth::Public | Auth::Deny => {
             context
-                .problem(path, "no access token is looked at on this route")
-                .help("use it with `auth: bearer`, or remove the key");
+                .problem(path, "no login is looked at on this route")
+                .help("use it with `auth: login` or `auth: bearer`, or remove the key");
             return None;
         }
     }
@@ -50,6 +58,15 @@ pub fn settings(
                 "visible ASCII without spaces, quotes and backslashes, such as `urn:mfa`",
             );
         }
+    }
+    let bytes = acr_values.join(" ").len();
+    if bytes > ACR_VALUES_BYTES_MAX && auth != Some(Auth::Bearer) {
+        context.problem(
+            &acr_path,
+            format!(
+                "the values have {bytes} bytes together, expected at most {ACR_VALUES_BYTES_MAX}"
+            ),
+        );
     }
     let max_age = raw.max_age.map(|text| {
         context.duration(

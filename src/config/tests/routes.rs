@@ -123,8 +123,16 @@ cases! {
         ["12:24: routes[0].step_up.max_age: the duration is zero"],
     nonces_for_no_proof: [route("bearer: {issuers: [corp], audience: a, dpop_nonce: required}"), replace("auth: login", "auth: bearer")] =>
         ["11:56: routes[0].bearer.dpop_nonce: no proof is looked at on this route"],
-    a_step_up_on_a_login_route: [route("step_up: {acr_values: [urn:mfa], max_age: 15m}")] =>
-        ["11:14: routes[0].step_up: `step_up` on login routes comes later"],
+    a_step_up_on_an_optional_route: [route("step_up: {acr_values: [urn:mfa], max_age: 15m}"), replace("auth: login\n    allow: [{any_user: true}]", "auth: optional")] =>
+        ["11:14: routes[0].step_up: this route lets everybody in: nobody is asked for a login"],
+    a_step_up_on_a_public_route: [route("step_up: {max_age: 15m}"), replace("auth: login\n    allow: [{any_user: true}]", "auth: public")] =>
+        ["11:14: routes[0].step_up: no login is looked at on this route"],
+    a_step_up_that_no_cookie_holds: [route(&format!("step_up: {{acr_values: [{}, {}]}}", "a".repeat(128), "b".repeat(128)))] =>
+        ["11:27: routes[0].step_up.acr_values: the values have 257 bytes together, expected at most 256"],
+    a_post_that_nothing_interrupts: [route("preserve_post: true"), replace("auth: login\n    allow: [{any_user: true}]", "auth: optional")] =>
+        ["11:20: routes[0].preserve_post: nobody is sent to log in on this route: the key has no effect"],
+    a_fragment_that_nothing_interrupts: [route("preserve_fragment: true"), replace("auth: login\n    allow: [{any_user: true}]", "auth: public")] =>
+        ["11:24: routes[0].preserve_fragment: nobody is sent to log in on this route: the key has no effect"],
     an_empty_audience: [route("bearer: {issuers: [corp], audience: []}"), replace("auth: login", "auth: bearer")] =>
         ["11:41: routes[0].bearer.audience: the list is empty"],
     opaque_tokens_of_two: [partner(""), route("bearer: {issuers: [corp, partner], audience: a, validation: auto}"), replace("auth: login", "auth: bearer")] =>

@@ -14,8 +14,6 @@ cases! {
         ["8:5: identity_providers[0].isuer: no key is named `isuer`"],
     a_key_of_a_later_version: [top("openid_provider: {issuer: x}")] =>
         ["3:1: openid_provider: this version of vestibule does not know `openid_provider`"],
-    a_key_of_a_later_version_inside: [route("step_up: {max_age: 1m}")] =>
-        ["11:14: routes[0].step_up: `step_up` on login routes comes later"],
     a_store_of_a_later_version: [top("store: {redis: {url: {env: CORP_SECRET}}}")] =>
         ["3:9: store.redis: this version of vestibule does not know `redis`"],
     a_status_of_a_later_version: [provider("status: draft")] =>

@@ -159,6 +159,7 @@ fn extras_and_the_claims_request_are_sent() {
         prompt: Some("none".to_owned()),
         acr_values: Some("urn:mfa urn:b".to_owned()),
         max_age: Some(Duration::from_secs(900)),
+        ..StartExtras::default()
     };
     let request = start(&settings, &metadata(), extras).unwrap();
     let found = parameters(&request);
@@ -226,4 +227,26 @@ fn extras_that_may_not_pass_are_refused() {
     };
     let request = start(&settings(), &metadata(), empty).unwrap();
     assert!(!parameters(&request).contains_key("login_hint"));
+}
+
+#[test]
+fn a_required_acr_takes_the_place_of_a_wish_and_is_remembered() {
+    let extras = StartExtras {
+        acr_values: Some("urn:weak".to_owned()),
+        required_acr: vec!["urn:mfa".to_owned(), "urn:key".to_owned()],
+        max_age: Some(Duration::from_secs(900)),
+        ..StartExtras::default()
+    };
+    let request = start(&settings(), &metadata(), extras).unwrap();
+    assert_eq!(parameters(&request)["acr_values"], "urn:mfa urn:key");
+    let asked = request.flow.step_up();
+    assert_eq!(asked.acr_values, ["urn:mfa", "urn:key"]);
+    assert_eq!(asked.max_age, Some(Duration::from_secs(900)));
+
+    let wish = StartExtras {
+        acr_values: Some("urn:mfa".to_owned()),
+        ..StartExtras::default()
+    };
+    let request = start(&settings(), &metadata(), wish).unwrap();
+    assert_eq!(request.flow.step_up(), crate::routes::StepUp::default());
 }

@@ -29,6 +29,8 @@ fn route(index: usize, from: &str) -> Arc<Route> {
         allow: Vec::new(),
         bearer: None,
         step_up: None,
+        preserve_post: false,
+        preserve_fragment: false,
         cors_preflight: CorsPreflight::Refuse,
         identity_headers: Arc::default(),
         strip_prefix: false,

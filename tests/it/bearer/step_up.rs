@@ -79,14 +79,24 @@ fn an_introspected_token_is_asked_the_same() {
 }
 
 #[test]
-fn a_session_is_never_enough() {
+fn a_session_is_asked_the_same() {
     let world = world();
     let mut browser = world.browser();
     assert_eq!(browser.login(&world.app("/open")).status, 200);
     let count = world.echo.requests().len();
     let answer = browser.send(&Call::navigate(&world.app("/strong")));
-    assert_eq!(answer.status, 403, "{}", answer.text());
+    assert_eq!(answer.status, 302, "{}", answer.text());
+    let url = crate::support::client::location(&answer);
+    assert!(url.starts_with(&world.idp.issuer()) && url.contains("acr_values=urn%3Amfa+urn%3Akey"));
+    let answer = browser.send(&Call::script(&world.app("/strong")));
+    assert_eq!(answer.status, 401, "{}", answer.text());
+    assert_eq!(answer.json()["error"], "insufficient_user_authentication");
     assert_eq!(world.echo.requests().len(), count);
+    let strong = |claims: &mut serde_json::Map<_, _>| {
+        drop(claims.insert("acr".to_owned(), json!("urn:mfa")))
+    };
+    world.idp.lie_in_claims(strong);
+    assert_eq!(browser.login(&world.app("/strong")).status, 200);
 }
 
 /// Either half alone is asked for as strictly, and only that half is named.

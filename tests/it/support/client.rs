@@ -55,6 +55,12 @@ impl Call {
         self
     }
 
+    /// With another body.
+    pub fn body(mut self, bytes: &[u8]) -> Self {
+        self.body = Some(bytes.to_vec());
+        self
+    }
+
     /// As a POST of this form.
     pub fn form(mut self, fields: &[(&str, &str)]) -> Self {
         let mut form = url::form_urlencoded::Serializer::new(String::new());

@@ -46,6 +46,8 @@ pub struct Lies {
     pub token_response: Hook<Value>,
     pub userinfo: Hook<Value>,
     pub signer: Signer,
+    /// The error that answers `prompt=none`: the user is not signed in here, or has to do something.
+    pub silent_error: Option<&'static str>,
     /// Keys by which the client proves itself instead of by its secret, as a JWK set.
     pub client_keys: Option<Value>,
     /// Whole answers, by path.
@@ -99,6 +101,7 @@ impl Idp {
             token_response: None,
             userinfo: None,
             signer: Signer::Rs256,
+            silent_error: None,
             client_keys: None,
             replaced: BTreeMap::new(),
         };
@@ -304,6 +307,9 @@ impl Inner {
             ),
             ("iss".to_owned(), issuer),
         ];
+        if let (Some("none"), Some(error)) = (value_of(&query, "prompt"), state.lies.silent_error) {
+            answer[0] = ("error".to_owned(), error.to_owned());
+        }
         bend(&state.lies.callback, &mut answer);
         let mut encoded = url::form_urlencoded::Serializer::new(String::new());
         encoded.extend_pairs(answer);
