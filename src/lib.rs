@@ -24,15 +24,15 @@
 //! | ring | modules |
 //! |---|---|
 //! | foundation | [`secret`], [`clock`], [`random`] |
-//! | pure | [`oidc`], [`jose`], [`identity`], [`routes`], [`session`], [`relying_party`], [`resource_server`], [`decision`], [`pages`] |
+//! | pure | [`oidc`], [`jose`], [`identity`], [`routes`], [`session`], [`relying_party`], [`resource_server`], [`accounts`], [`decision`], [`pages`] |
 //! | edges | [`store`], [`outbound`], [`telemetry`], [`config`] |
 //! | shell | [`gateway`], [`endpoints`], [`admin`], [`proxy`], [`server`], [`cli`] |
 //!
 //! [`oidc`] knows the words of the protocol and [`jose`] its signed tokens; [`identity`] says who a
 //! person is to an app; [`routes`] which rule governs a request; [`session`] what a browser's
 //! session is; [`relying_party`] what is said to an identity provider and what is believed of its
-//! answers; [`resource_server`] what an access token that a caller brings is worth. On these
-//! [`decision`] decides, and [`pages`] writes what people see.
+//! answers; [`resource_server`] what an access token that a caller brings is worth; [`accounts`] who
+//! signs in with a password of ours. On these [`decision`] decides, and [`pages`] writes what people see.
 //!
 //! # Who may import whom
 //!
@@ -140,6 +140,8 @@ pub mod session;
 pub mod relying_party;
 
 pub mod resource_server;
+
+pub mod accounts;
 
 pub mod decision;
 

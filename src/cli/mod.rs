@@ -5,9 +5,11 @@
 
 mod check;
 mod check_online;
+pub mod demo;
 mod explain;
 mod explain_checks;
 mod explain_token;
+mod hash_password;
 mod keygen;
 mod run;
 mod schema;
@@ -59,6 +61,11 @@ enum Command {
     Schema,
     /// Prints a new session key.
     Keygen,
+    /// Prints the hash of a password, for an account in `gateway.yaml`.
+    ///
+    /// Reads one line from standard input, without its line end; on a terminal it asks twice and
+    /// shows nothing. The hash is Argon2id, as a PHC string, alone on standard output.
+    HashPassword,
 }
 
 /// Runs the command that the arguments name.
@@ -74,5 +81,6 @@ pub fn main() -> ExitCode {
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Schema => schema::schema(),
         Command::Keygen => keygen::keygen(),
+        Command::HashPassword => hash_password::hash_password(),
     }
 }

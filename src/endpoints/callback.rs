@@ -15,8 +15,9 @@ use crate::endpoints::flow_cookies::State;
 use crate::endpoints::former;
 use crate::endpoints::kept_form;
 use crate::endpoints::login;
+use crate::endpoints::new_session;
+use crate::endpoints::new_session::login_failed;
 use crate::endpoints::query;
-use crate::endpoints::rounds;
 use crate::endpoints::step_up;
 use crate::identity::Identity;
 use crate::oidc::error_code::AuthorizationErrorCode;
@@ -33,9 +34,6 @@ use crate::relying_party::StartExtras;
 use crate::relying_party::check;
 use crate::session::ReturnTo;
 use crate::session::Session;
-use crate::telemetry::audit;
-use crate::telemetry::audit::AuditEvent;
-use crate::telemetry::audit::SessionEnd;
 use crate::telemetry::metrics::LoginOutcome;
 
 /// The parameters that a form_post answer is sent on with.
@@ -285,50 +283,16 @@ async fn create_session(
         auth_time: login.auth_time,
         tokens: login.tokens,
     };
-    let sessions = &call.gateway.sessions;
-    // The session that the browser had is over, whoever's it was: ids are never kept across a login.
-    let is_circle_possible = !matches!(before, CookieState::Live(_));
-    if let CookieState::Live(old) | CookieState::Ended(old, _) = before {
-        former::end(call, &old, SessionEnd::Replaced).await?;
-    }
     let identity = session.identity.clone();
-    let person = audit::Person {
-        subject: &identity.subject,
-        user: &identity.user,
-    };
-    let policy = &call.snapshot.policy;
-    let session_id = sessions
-        .create(session, &call.snapshot.keys, &policy.sessions, call.now)
-        .await
-        .map_err(|error| {
-            login_failed(
-                call,
-                &settings.id,
-                LoginOutcome::Unavailable,
-                &error.to_string(),
-                None,
-            );
-            Failure::store_unavailable()
-        })?;
-    call.gateway.uncache_if_replaced(session_id, call.snapshot);
-    AuditEvent::LoginSucceeded(person).emit(&audit_origin(call, &settings.id));
-    call.gateway
-        .metrics
-        .login(&settings.id, LoginOutcome::Succeeded);
-    let set_session = policy
-        .cookies(call.origin)
-        .set_session(&session_id.to_text());
+    let new = new_session::begin(call, before, session).await?;
     let answer = match &flow.form_id {
-        Some(form_id) => kept_form::again(call, form_id, &identity, return_to)
-            .await
-            .map_err(|failure| failure.with_cookie(set_session.clone()))?,
-        None => Answer::redirect(StatusCode::SEE_OTHER, return_to.as_str()),
+        Some(form_id) => kept_form::again(call, form_id, &identity, return_to).await,
+        None => Ok(Answer::redirect(StatusCode::SEE_OTHER, return_to.as_str())),
     };
-    let answer = answer.with_cookie(&set_session);
-    Ok(match is_circle_possible {
-        true => answer.with_cookie(&rounds::one_more(call)),
-        false => answer,
-    })
+    match answer {
+        Ok(answer) => Ok(new.tell(answer)),
+        Err(failure) => Err(new.tell_failure(failure)),
+    }
 }
 
 /// The answers to `prompt=none` that one login with a page can mend.
@@ -450,24 +414,4 @@ fn refused(call: &Call<'_>, id: &str, error: &CallbackError) -> Box<Failure> {
 
 fn foreign_state(call: &Call<'_>, id: &str) -> Box<Failure> {
     refused(call, id, &CallbackError::StateMismatch)
-}
-
-/// Whom and what the audit log names.
-pub(super) fn audit_origin<'a>(call: &'a Call<'_>, id: &'a str) -> audit::Origin<'a> {
-    audit::Origin {
-        request_id: Some(call.request_id),
-        client_address: Some(call.request.client_address),
-        idp: Some(id),
-    }
-}
-
-fn login_failed(
-    call: &Call<'_>,
-    id: &str,
-    outcome: LoginOutcome,
-    reason: &str,
-    code: Option<&str>,
-) {
-    AuditEvent::LoginFailed { reason, code }.emit(&audit_origin(call, id));
-    call.gateway.metrics.login(id, outcome);
 }

@@ -3,8 +3,8 @@
 use crate::clock::Timestamp;
 use crate::decision::CookieState;
 use crate::endpoints::Call;
-use crate::endpoints::callback::audit_origin;
 use crate::endpoints::failure::Failure;
+use crate::endpoints::new_session::audit_origin;
 use crate::identity::Identity;
 use crate::relying_party::Flow;
 use crate::relying_party::Former;

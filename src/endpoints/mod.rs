@@ -4,6 +4,7 @@
 //! JSON, forward-auth, and how a failure is told on a page or as JSON. It names no server: requests and
 //! answers are plain values.
 
+pub mod account_sign_in;
 pub mod answer;
 mod callback;
 mod carried_fragment;
@@ -14,6 +15,7 @@ mod forward_auth;
 mod jwks;
 mod kept_form;
 mod login;
+mod new_session;
 mod protected_resource;
 mod query;
 mod rounds;

@@ -4,6 +4,7 @@
 //! outlive it. A request takes one snapshot at its start and keeps it to its end, so no request ever
 //! sees half of an old file and half of a new one.
 
+mod account_desk;
 mod assertion;
 mod kept_forms;
 mod sessions;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+pub use account_desk::AccountDesk;
+pub use account_desk::SignInRefusal;
 pub use assertion::Assertions;
 pub use sessions::Sessions;
 pub use snapshot::Snapshot;
@@ -34,6 +37,8 @@ pub struct Gateway {
     pub sessions: Arc<Sessions>,
     /// Access tokens that callers have shown.
     pub tokens: Tokens,
+    /// Sign-ins with a password.
+    pub account_desk: AccountDesk,
     /// Signed statements about users.
     pub assertions: Assertions,
     /// Counters.
@@ -47,6 +52,7 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             sessions: Arc::new(sessions),
             tokens: Tokens::default(),
+            account_desk: AccountDesk::default(),
             assertions: Assertions::default(),
             metrics,
         }

@@ -29,7 +29,7 @@ use crate::pages::view::Page;
 const LAYOUT: &str = "layout.html";
 
 /// The built-in templates by file name; an operator can replace exactly these.
-pub const TEMPLATES: [(&str, &str); 6] = [
+pub const TEMPLATES: [(&str, &str); 7] = [
     (LAYOUT, include_str!("templates/layout.html")),
     ("chooser.html", include_str!("templates/chooser.html")),
     ("error.html", include_str!("templates/error.html")),
@@ -38,6 +38,10 @@ pub const TEMPLATES: [(&str, &str); 6] = [
     (
         "confirm_sign_out.html",
         include_str!("templates/confirm_sign_out.html"),
+    ),
+    (
+        "account_sign_in.html",
+        include_str!("templates/account_sign_in.html"),
     ),
 ];
 
@@ -147,8 +151,9 @@ impl Pages {
     /// `origins` (`scheme://host[:port]`): the chooser's e-mail form and the sign-out confirmation.
     ///
     /// Chromium applies `form-action` to all redirects that follow a form post, those within the
-    /// identity provider too, so `https:` can stand for any of them. An entry that is neither that nor
-    /// a plain origin is left out: a `;` in it would begin a directive of its own.
+    /// identity provider too, so `https:` can stand for any of them, and a private-use scheme such as
+    /// `com.example.app:` for a native app (RFC 8252 section 7.1). An entry that is none of these nor a
+    /// plain origin is left out: a `;` in it would begin a directive of its own.
     pub fn content_security_policy_with_form_targets(&self, origins: &[String]) -> String {
         let targets = origins.iter().filter(|origin| is_origin(origin)).fold(
             String::new(),
@@ -180,7 +185,7 @@ fn policy(style_sources: &str, form_targets: &str) -> String {
 }
 
 fn is_origin(origin: &str) -> bool {
-    if origin == "https:" {
+    if origin == "https:" || is_private_use_scheme(origin) {
         return true;
     }
     let Some(host) = origin
@@ -193,6 +198,18 @@ fn is_origin(origin: &str) -> bool {
         && host
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']'))
+}
+
+/// A scheme that holds a dot, as a domain name in reverse order does: none that browsers act on has one.
+fn is_private_use_scheme(text: &str) -> bool {
+    let Some(scheme) = text.strip_suffix(':') else {
+        return false;
+    };
+    scheme.contains('.')
+        && scheme.starts_with(|c: char| c.is_ascii_lowercase())
+        && scheme.bytes().all(|b| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+')
+        })
 }
 
 fn check_override(file: &str, text: &str) -> Result<(), TemplateProblem> {

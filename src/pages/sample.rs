@@ -6,6 +6,7 @@
 use minijinja::Value;
 use minijinja::value::Serde;
 
+use crate::pages::view::AccountSignIn;
 use crate::pages::view::Action;
 use crate::pages::view::Chooser;
 use crate::pages::view::ConfirmSignOut;
@@ -122,7 +123,23 @@ pub fn samples() -> Vec<Sample> {
         rd: text("/"),
         request_id: text("id"),
     };
+    let account_sign_in = AccountSignIn {
+        host: text("host"),
+        action_url: text("/sign_in"),
+        anti_forgery: ANTI_FORGERY.to_owned(),
+        rd: text("/"),
+        username: text("alice"),
+        error: Some(text("error")),
+        request_id: text("id"),
+    };
+    let bare_account_sign_in = AccountSignIn {
+        username: String::new(),
+        error: None,
+        ..account_sign_in.clone()
+    };
     vec![
+        sample(&account_sign_in, Form::Guarded),
+        sample(&bare_account_sign_in, Form::Guarded),
         sample(
             &chooser(vec![provider(), provider()], Some(full_form)),
             Form::Guarded,

@@ -11,6 +11,7 @@ use crate::pages::scripted::Field;
 use crate::pages::scripted::Resubmit;
 use crate::pages::scripted::ScriptedPage;
 use crate::pages::style;
+use crate::pages::view::AccountSignIn;
 use crate::pages::view::Action;
 use crate::pages::view::Chooser;
 use crate::pages::view::ConfirmSignOut;
@@ -71,6 +72,15 @@ fn all(pages: &Pages, value: &str) -> Vec<String> {
         }),
         pages.render(&SignedOut {
             sign_in_url: Some(value()),
+            request_id: "request-7".to_owned() + &value(),
+        }),
+        pages.render(&AccountSignIn {
+            host: value(),
+            action_url: value(),
+            anti_forgery: value(),
+            rd: value(),
+            username: value(),
+            error: Some(value()),
             request_id: "request-7".to_owned() + &value(),
         }),
         pages.render(&ConfirmSignOut {
@@ -175,13 +185,20 @@ fn form_targets_are_origins_and_nothing_else() {
         "https://evil.example; script-src *",
         "https://a.example https://b.example",
         "javascript:alert(1)",
+        "javascript:",
+        "data:",
+        "http:",
+        "com.example.field:",
+        "com.example.field:; script-src *:",
+        "Com.example:",
+        ".:",
         "https://",
         "*",
     ]
     .map(str::to_owned);
     let policy = pages().content_security_policy_with_form_targets(&targets);
     assert!(
-        policy.contains("form-action 'self' https://login.example.com:8443;"),
+        policy.contains("form-action 'self' https://login.example.com:8443 com.example.field:;"),
         "{policy}"
     );
     assert!(!policy.contains("script-src"), "{policy}");
@@ -260,6 +277,68 @@ fn a_form_without_its_anti_forgery_field_is_refused() {
             .contains("`csrf`")
     );
     assert!(with("chooser.html", form).is_err());
+    assert!(with("account_sign_in.html", form).is_err());
+}
+
+fn account_sign_in(username: &str, error: Option<&str>) -> String {
+    pages().render(&AccountSignIn {
+        host: "shop.example".to_owned(),
+        action_url: "/oidc/sign_in".to_owned(),
+        anti_forgery: "token".to_owned(),
+        rd: "/oidc/authorize?x=1".to_owned(),
+        username: username.to_owned(),
+        error: error.map(str::to_owned),
+        request_id: "r".to_owned(),
+    })
+}
+
+/// The opening tag of the input of this name.
+fn input<'a>(html: &'a str, name: &str) -> &'a str {
+    let tags = html.split("<input ").skip(1);
+    tags.map(|tag| tag.split('>').next().unwrap())
+        .find(|tag| tag.contains(&format!("name=\"{name}\"")))
+        .unwrap()
+}
+
+#[test]
+fn the_sign_in_form_posts_its_fields_and_is_labelled() {
+    let html = account_sign_in("", None);
+    assert!(
+        html.contains("<form method=\"post\" action=\"/oidc/sign_in\">"),
+        "{html}"
+    );
+    assert!(input(&html, "csrf").contains("value=\"token\""));
+    assert!(input(&html, "rd").contains("value=\"/oidc/authorize?x=1\""));
+    for (name, kind, autocomplete) in [
+        ("username", "text", "username"),
+        ("password", "password", "current-password"),
+    ] {
+        let tag = input(&html, name);
+        assert!(tag.contains(&format!("type=\"{kind}\"")), "{tag}");
+        assert!(
+            tag.contains(&format!("autocomplete=\"{autocomplete}\"")),
+            "{tag}"
+        );
+        assert!(tag.contains(&format!("id=\"{name}\"")), "{tag}");
+        assert!(html.contains(&format!("<label for=\"{name}\">")), "{html}");
+    }
+    assert!(!html.contains("role=\"alert\""), "{html}");
+    // Whoever has nothing typed yet begins with the name.
+    assert!(input(&html, "username").contains(" autofocus"));
+    assert!(!input(&html, "password").contains(" autofocus"));
+}
+
+#[test]
+fn a_name_that_is_known_stands_there_and_an_error_is_announced() {
+    let html = account_sign_in("alice", Some("Name or password is wrong."));
+    assert!(input(&html, "username").contains("value=\"alice\""));
+    assert!(!input(&html, "password").contains("value="));
+    assert!(input(&html, "password").contains(" autofocus"));
+    assert!(
+        html.contains("role=\"alert\">Name or password is wrong.<"),
+        "{html}"
+    );
+    assert!(input(&html, "username").contains("aria-describedby=\"sign_in_error\""));
 }
 
 #[test]

@@ -115,6 +115,30 @@ pub struct ConfirmSignOut {
     pub request_id: String,
 }
 
+/// Asks for name and password of an account here (`account_sign_in.html`); posts `username`,
+/// `password`, `csrf` and `rd`.
+#[derive(Clone, Debug, Serialize)]
+pub struct AccountSignIn {
+    /// The host the user wants to reach.
+    pub host: String,
+    /// Where the form is posted to.
+    pub action_url: String,
+    /// The value of the hidden field `csrf`.
+    pub anti_forgery: String,
+    /// The value of the hidden field `rd`: where the user goes afterwards.
+    pub rd: String,
+    /// What stands in the field `username` already; may be empty.
+    pub username: String,
+    /// What was wrong with the try before.
+    pub error: Option<String>,
+    /// The id of the request that is answered.
+    pub request_id: String,
+}
+
+impl Page for AccountSignIn {
+    const TEMPLATE: &'static str = "account_sign_in.html";
+}
+
 impl Page for Chooser {
     const TEMPLATE: &'static str = "chooser.html";
 }

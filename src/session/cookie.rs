@@ -21,6 +21,7 @@ pub struct CookieNames {
     session: String,
     flow_prefix: String,
     rounds: String,
+    form: String,
 }
 
 /// What a look for one cookie finds.
@@ -48,6 +49,7 @@ impl CookieNames {
             session: format!("{session_prefix}{base}"),
             flow_prefix: format!("{host_prefix}{base}-flow-"),
             rounds: format!("{host_prefix}{base}-rounds"),
+            form: format!("{host_prefix}{base}-form"),
             base: base.clone(),
             is_https,
             same_site: settings.same_site,
@@ -70,6 +72,11 @@ impl CookieNames {
         &self.rounds
     }
 
+    /// The cookie that the sign-in form is bound to.
+    pub fn form(&self) -> &str {
+        &self.form
+    }
+
     /// The id of a login under way, where `name` is the cookie of one.
     pub fn flow_id<'a>(&self, name: &'a str) -> Option<&'a str> {
         name.strip_prefix(self.flow_prefix.as_str())
@@ -82,7 +89,9 @@ impl CookieNames {
             .find_map(|prefix| name.strip_prefix(*prefix))
             .unwrap_or(name);
         match bare.strip_prefix(self.base.as_bytes()) {
-            Some(rest) => rest.is_empty() || rest == b"-rounds" || rest.starts_with(b"-flow-"),
+            Some(rest) => {
+                matches!(rest, b"" | b"-rounds" | b"-form") || rest.starts_with(b"-flow-")
+            }
             None => false,
         }
     }
@@ -118,6 +127,12 @@ impl CookieNames {
             self.flow_same_site(),
             None,
         )
+    }
+
+    /// `Set-Cookie` for what the sign-in form is bound to, for `max_age` seconds. Never sent with the
+    /// form of another site, whatever the session's cookie is: that form must not sign anybody in.
+    pub fn set_form(&self, value: &str, max_age: i64) -> String {
+        self.build(&self.form, value, Some(max_age), SameSite::Lax, None)
     }
 
     /// `Set-Cookie` that ends the session's cookie, with the attributes it was set with.

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use vestibule::accounts::PasswordHash;
 
 use crate::support::program::Workplace;
 
@@ -127,6 +128,42 @@ fn a_generated_key_is_accepted_as_session_key() {
 }
 
 #[test]
+fn hash_password_prints_one_phc_string_and_no_password() {
+    let place = Workplace::with("");
+    let [first, second] = [(); 2].map(|()| {
+        let outcome = place.run_with(&["hash-password"], &[], "correct horse\n");
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        assert_eq!(outcome.stderr, "");
+        outcome.stdout
+    });
+    assert_ne!(first, second, "a salt of its own each time");
+    for printed in [first, second] {
+        let text = printed.strip_suffix('\n').expect("a line end");
+        assert!(text.starts_with("$argon2id$v=19$m="), "{text}");
+        let hash = PasswordHash::parse(text).expect("a hash that accounts take");
+        assert!(hash.is_of(b"correct horse"));
+        assert!(!hash.is_of(b"correct horse\n"));
+        assert!(!text.contains("correct"));
+    }
+}
+
+#[test]
+fn hash_password_refuses_what_nobody_can_type() {
+    let place = Workplace::with("");
+    let long = "a".repeat(1025);
+    for input in ["", "\n", "marker\nmarker\n", "marker\u{7}\n", &long] {
+        let outcome = place.run_with(&["hash-password"], &[], input);
+        assert_eq!(outcome.code, Some(1), "{input:?}");
+        assert_eq!(outcome.stdout, "", "{input:?}");
+        assert!(outcome.stderr.contains("password"), "{}", outcome.stderr);
+        assert!(!outcome.stderr.contains("marker"), "{}", outcome.stderr);
+    }
+    let help = place.run(&["hash-password", "--help"]);
+    assert_eq!(help.code, Some(0));
+    assert!(help.stdout.contains("standard input"), "{}", help.stdout);
+}
+
+#[test]
 fn wrong_usage_is_exit_code_2() {
     let place = Workplace::with(FILE);
     for arguments in [
@@ -135,6 +172,8 @@ fn wrong_usage_is_exit_code_2() {
         &["explain"],
         &["explain", "GET"],
         &["keygen", "a", "b", "c"],
+        // A password in the arguments would stand in the list of processes.
+        &["hash-password", "secret"],
     ] {
         let outcome = place.run_with(arguments, ENVIRONMENT, "");
         assert_eq!(outcome.code, Some(2), "{arguments:?}: {}", outcome.stderr);

@@ -19,6 +19,7 @@ const ORDER: &[&str] = &[
     "session",
     "relying_party",
     "resource_server",
+    "accounts",
     "decision",
     "pages",
     "store",

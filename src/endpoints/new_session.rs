@@ -1,0 +1,102 @@
+//! The last step of every login: a session with an id of its own in place of the one before.
+
+use crate::decision::CookieState;
+use crate::endpoints::Call;
+use crate::endpoints::answer::Answer;
+use crate::endpoints::failure::Failure;
+use crate::endpoints::former;
+use crate::endpoints::rounds;
+use crate::session::Session;
+use crate::telemetry::audit;
+use crate::telemetry::audit::AuditEvent;
+use crate::telemetry::audit::SessionEnd;
+use crate::telemetry::metrics::LoginOutcome;
+
+/// A session that was made, and that the browser has still to be told of.
+#[must_use = "the browser does not know its session"]
+pub struct NewSession {
+    set_session: String,
+    one_more_round: Option<String>,
+}
+
+impl NewSession {
+    /// An answer that gives the browser its session.
+    pub fn tell(self, answer: Answer) -> Answer {
+        let answer = answer.with_cookie(&self.set_session);
+        match self.one_more_round {
+            Some(cookie) => answer.with_cookie(&cookie),
+            None => answer,
+        }
+    }
+
+    /// A failure that gives the browser its session all the same.
+    pub fn tell_failure(self, failure: Failure) -> Failure {
+        failure.with_cookie(self.set_session)
+    }
+}
+
+/// Ends the session the browser had, `before`, and makes `session` its new one.
+///
+/// # Errors
+/// [`Failure`] (503) when the store does not answer: then there is no new session.
+pub async fn begin(
+    call: &Call<'_>,
+    before: CookieState,
+    session: Session,
+) -> Result<NewSession, Failure> {
+    // The session that the browser had is over, whoever's it was: ids are never kept across a login.
+    let is_circle_possible = !matches!(before, CookieState::Live(_));
+    if let CookieState::Live(old) | CookieState::Ended(old, _) = before {
+        former::end(call, &old, SessionEnd::Replaced).await?;
+    }
+    let id = session.identity.identity_provider.clone();
+    let person = audit::Person {
+        subject: &session.identity.subject.clone(),
+        user: &session.identity.user.clone(),
+    };
+    let policy = &call.snapshot.policy;
+    let session_id = call
+        .gateway
+        .sessions
+        .create(session, &call.snapshot.keys, &policy.sessions, call.now)
+        .await
+        .map_err(|error| {
+            login_failed(
+                call,
+                &id,
+                LoginOutcome::Unavailable,
+                &error.to_string(),
+                None,
+            );
+            Failure::store_unavailable()
+        })?;
+    call.gateway.uncache_if_replaced(session_id, call.snapshot);
+    AuditEvent::LoginSucceeded(person).emit(&audit_origin(call, &id));
+    call.gateway.metrics.login(&id, LoginOutcome::Succeeded);
+    let names = policy.cookies(call.origin);
+    Ok(NewSession {
+        set_session: names.set_session(&session_id.to_text()),
+        one_more_round: is_circle_possible.then(|| rounds::one_more(call)),
+    })
+}
+
+/// Notes a login that came to nothing. `id` is the identity provider's.
+pub fn login_failed(
+    call: &Call<'_>,
+    id: &str,
+    outcome: LoginOutcome,
+    reason: &str,
+    code: Option<&str>,
+) {
+    AuditEvent::LoginFailed { reason, code }.emit(&audit_origin(call, id));
+    call.gateway.metrics.login(id, outcome);
+}
+
+/// Whom and what the audit log names.
+pub fn audit_origin<'a>(call: &'a Call<'_>, id: &'a str) -> audit::Origin<'a> {
+    audit::Origin {
+        request_id: Some(call.request_id),
+        client_address: Some(call.request.client_address),
+        idp: Some(id),
+    }
+}
