@@ -13,6 +13,7 @@ use crate::relying_party::Status;
 use crate::routes::Route;
 use crate::secret::Secret;
 use crate::session::SessionSettings;
+use crate::store::RedisSettings;
 use crate::telemetry::LogFormat;
 
 /// What `gateway.yaml` says.
@@ -85,6 +86,8 @@ pub enum StoreSettings {
         /// The file.
         path: PathBuf,
     },
+    /// A Redis or Valkey.
+    Redis(RedisSettings),
 }
 
 /// Log output.

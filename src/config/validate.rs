@@ -17,7 +17,7 @@ use crate::config::tree::Entry;
 use crate::config::tree::Node;
 
 /// Keys and words that the documentation describes for later versions.
-const LATER: &[&str] = &["openid_provider", "outbound", "redis", "draft"];
+const LATER: &[&str] = &["openid_provider", "outbound", "draft"];
 
 /// What the pass found.
 #[derive(Debug, Default)]

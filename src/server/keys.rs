@@ -24,7 +24,10 @@ pub fn session_keys(settings: &Settings) -> Result<Vec<Secret<[u8; 32]>>, String
     if !settings.session_keys.is_empty() {
         return Ok(settings.session_keys.clone());
     }
-    let StoreSettings::Embedded { path } = &settings.store;
+    let StoreSettings::Embedded { path } = &settings.store else {
+        // Refused with the file that says so.
+        return Err("`session_keys` is missing".to_owned());
+    };
     let path = path.with_extension("key");
     let key = read_or_make(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(vec![key])

@@ -40,6 +40,7 @@ use crate::server::handover::Inherited;
 use crate::server::handover::Offer;
 use crate::server::listeners::Bound;
 use crate::server::notify::notify;
+use crate::store::RedisStore;
 use crate::store::SWEEP_COUNT_MAX;
 use crate::store::SqliteStore;
 use crate::store::Store;
@@ -169,7 +170,7 @@ async fn serve(
     // Signals from here on find a handler, however early they come.
     let mut signals = Signals::new().map_err(ServerError::System)?;
     let offer = sockets.offer().map_err(ServerError::System)?;
-    let gateway = Arc::new(gateway(settings)?);
+    let gateway = Arc::new(gateway(settings).await?);
     let snapshot = gateway.snapshot();
     let drain_timeout = snapshot.settings.drain_timeout;
     let proxy = Arc::new(Proxy::new(Arc::clone(&gateway)));
@@ -248,9 +249,8 @@ async fn serve(
     Ok(())
 }
 
-fn gateway(settings: Settings) -> Result<Gateway, ServerError> {
-    let StoreSettings::Embedded { path } = &settings.store;
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path).map_err(ServerError::Store)?);
+async fn gateway(settings: Settings) -> Result<Gateway, ServerError> {
+    let store = store(&settings.store).await.map_err(ServerError::Store)?;
     let keys = keys::session_keys(&settings).map_err(ServerError::Settings)?;
     let ids: Vec<String> = settings
         .identity_providers
@@ -264,6 +264,24 @@ fn gateway(settings: Settings) -> Result<Gateway, ServerError> {
         Sessions::new(store, metrics.clone()),
         metrics,
     ))
+}
+
+async fn store(settings: &StoreSettings) -> Result<Arc<dyn Store>, StoreError> {
+    match settings {
+        StoreSettings::Embedded { path } => Ok(Arc::new(SqliteStore::open(path)?)),
+        StoreSettings::Redis(settings) => {
+            let store = RedisStore::new(settings);
+            match store.check().await {
+                // It may come later, as after a power cut; until then `/readyz` and logins say so. What
+                // is not ours, or newer than we are, does not get better by waiting.
+                Err(error @ StoreError::Unavailable { .. }) => {
+                    tracing::warn!(%error, "the session store does not answer yet");
+                }
+                checked => checked?,
+            }
+            Ok(Arc::new(store))
+        }
+    }
 }
 
 /// Removes what has ended from the store, for ever.

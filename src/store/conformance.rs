@@ -3,56 +3,39 @@
 
 use std::sync::Arc;
 
-use tempfile::TempDir;
-
 use crate::clock::Timestamp;
 use crate::store::INDEX_COUNT_MAX;
 use crate::store::Key;
-use crate::store::MemoryStore;
 use crate::store::Record;
 use crate::store::Replacement;
-use crate::store::SqliteStore;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::VALUE_BYTES_MAX;
+use crate::store::conformance::leases::*;
 
-/// A store under test, with the folder it lives in.
-struct Fixture {
-    store: Arc<dyn Store>,
-    _folder: Option<TempDir>,
-}
+mod changes;
+mod fixture;
+mod leases;
 
-fn memory() -> Fixture {
-    Fixture {
-        store: Arc::new(MemoryStore::new(1000)),
-        _folder: None,
-    }
-}
-
-fn sqlite() -> Fixture {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqliteStore::open(&folder.path().join("store.db")).unwrap());
-    Fixture {
-        store,
-        _folder: Some(folder),
-    }
-}
-
-/// Makes a module per kind of store with a test per promise.
+/// Makes a module per kind of store with a test per promise: first those of one handle, then those of
+/// two.
 macro_rules! promises {
-    ($($promise:ident),* $(,)?) => {
-        mod memory_store {
+    ($($promise:ident),* $(,)?; $($shared:ident),* $(,)?) => {
+        promises!(memory_store memory; $($promise),*; $($shared),*);
+        promises!(sqlite_store sqlite; $($promise),*; $($shared),*);
+        promises!(redis_store redis; $($promise),*; $($shared),*);
+    };
+    ($kind:ident $fixture:ident; $($promise:ident),*; $($shared:ident),*) => {
+        mod $kind {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $promise() {
-                let fixture = super::memory();
+                let fixture = super::fixture::$fixture();
                 super::$promise(&fixture.store).await;
             })*
-        }
-        mod sqlite_store {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-            async fn $promise() {
-                let fixture = super::sqlite();
-                super::$promise(&fixture.store).await;
+            async fn $shared() {
+                let fixture = super::fixture::$fixture();
+                super::changes::$shared(&fixture).await;
             })*
         }
     };
@@ -63,6 +46,7 @@ promises!(
     a_taken_key_is_refused,
     too_large_records_are_refused,
     a_wrong_version_replaces_nothing,
+    a_replacement_is_found_by_its_own_hashes_only,
     only_one_of_many_replacements_wins,
     an_ended_or_deleted_record_is_not_replaced,
     touching_moves_the_end_and_keeps_the_version,
@@ -74,9 +58,22 @@ promises!(
     once_is_once_under_parallel_callers,
     once_is_again_after_its_end,
     once_refuses_what_it_cannot_remember,
+    a_large_sweep_removes_all_that_has_ended,
     a_sweep_is_bounded_and_spares_the_living,
     a_sweep_removes_used_values,
     a_store_in_order_is_ready,
+    a_lease_has_one_owner_among_parallel_callers,
+    a_lease_is_renewed_by_its_owner_only,
+    a_lease_is_free_after_its_end,
+    a_lease_is_released_by_its_owner_only,
+    leases_records_and_values_do_not_mix,
+    a_sweep_removes_ended_leases,
+    ;
+    replacements_and_deletions_are_told,
+    what_changes_nothing_is_not_told,
+    only_what_comes_later_is_told,
+    what_has_happened_is_in_the_next_answer,
+    a_follower_that_lags_too_far_gets_an_error,
 );
 
 fn key(number: u8) -> Key {
@@ -214,6 +211,34 @@ async fn a_wrong_version_replaces_nothing(store: &Arc<dyn Store>) {
     assert_eq!(store.find(&key(201)).await.unwrap(), [key(1)]);
     assert!(!replace(store, 1, 0, 50).await, "the version moved on");
     assert!(replace(store, 1, 1, 50).await);
+}
+
+async fn a_replacement_is_found_by_its_own_hashes_only(store: &Arc<dyn Store>) {
+    store.put_new(record(1)).await.unwrap();
+    store.put_new(record(2)).await.unwrap();
+    let mut replacement = Replacement {
+        value: b"new".to_vec(),
+        expires_at: Timestamp(150),
+        index: vec![key(202), key(200), key(202)],
+    };
+    let (one, now) = (key(1), Timestamp(50));
+    let replaced = store.replace(&one, 0, replacement.clone(), now);
+    assert!(replaced.await.unwrap());
+    let index = get(store, 1, 50).await.unwrap().index;
+    assert_eq!(index, [key(200), key(202)], "sorted, without duplicates");
+    assert_eq!(store.find(&key(200)).await.unwrap(), [key(1), key(2)]);
+    assert_eq!(store.find(&key(202)).await.unwrap(), [key(1)]);
+    assert!(store.find(&key(101)).await.unwrap().is_empty());
+    assert!(store.delete_by_index(&key(101)).await.unwrap().is_empty());
+    replacement.index = Vec::new();
+    let refused = store.replace(&one, 0, replacement, now);
+    assert!(!refused.await.unwrap());
+    assert_eq!(
+        store.delete_by_index(&key(202)).await.unwrap(),
+        [key(1)],
+        "a refused replacement leaves the index alone"
+    );
+    assert_eq!(store.find(&key(200)).await.unwrap(), [key(2)]);
 }
 
 async fn only_one_of_many_replacements_wins(store: &Arc<dyn Store>) {
@@ -360,6 +385,27 @@ async fn a_sweep_is_bounded_and_spares_the_living(store: &Arc<dyn Store>) {
     assert_eq!(store.sweep(Timestamp(40), 3).await.unwrap(), 0);
     assert_eq!(store.find(&key(200)).await.unwrap(), [key(5)]);
     assert!(get(store, 5, 40).await.is_some());
+}
+
+async fn a_large_sweep_removes_all_that_has_ended(store: &Arc<dyn Store>) {
+    let tasks: Vec<_> = (0..700_u16)
+        .map(|number| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move {
+                let mut record = record(1);
+                record.key[..2].copy_from_slice(&number.to_be_bytes());
+                store.put_new(record).await.unwrap();
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(store.sweep(Timestamp(99), 1000).await.unwrap(), 0);
+    assert_eq!(store.sweep(Timestamp(100), 600).await.unwrap(), 600);
+    assert_eq!(store.find(&key(200)).await.unwrap().len(), 100);
+    assert_eq!(store.sweep(Timestamp(100), 600).await.unwrap(), 100);
+    assert!(store.find(&key(200)).await.unwrap().is_empty());
 }
 
 async fn a_sweep_removes_used_values(store: &Arc<dyn Store>) {

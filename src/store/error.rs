@@ -24,7 +24,7 @@ pub enum StoreError {
         /// The newest format version this program reads.
         supported: i64,
     },
-    /// The file exists but belongs to something else.
+    /// The place is taken by something else.
     NotOurs {
         /// What was found.
         reason: String,
@@ -71,7 +71,7 @@ impl fmt::Display for StoreError {
                 "the store has format {found}, written by a newer version; expected at most {supported}"
             ),
             Self::NotOurs { reason } => {
-                write!(f, "the file is not a store of this program: {reason}")
+                write!(f, "what is there is not a store of this program: {reason}")
             }
             Self::AlreadyExists => f.write_str("a record with this key is stored already"),
             Self::TooLarge { what, found, max } => {

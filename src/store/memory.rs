@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::TryRecvError;
 
 use crate::clock::Timestamp;
 use crate::store::CHANGES_WAIT_MAX;
@@ -300,10 +301,15 @@ impl Changes for MemoryChanges {
             }
         };
         let mut keys = vec![first];
-        while let Ok(key) = self.0.try_recv() {
-            keys.push(key);
+        loop {
+            match self.0.try_recv() {
+                Ok(key) => keys.push(key),
+                Err(TryRecvError::Empty) => return Ok(keys),
+                Err(TryRecvError::Lagged(_) | TryRecvError::Closed) => {
+                    return Err(StoreError::unavailable("changes were missed"));
+                }
+            }
         }
-        Ok(keys)
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod error;
 pub mod memory;
+pub mod redis;
 pub mod sqlite;
 
 #[cfg(test)]
@@ -20,6 +21,9 @@ use crate::clock::Timestamp;
 
 pub use crate::store::error::StoreError;
 pub use crate::store::memory::MemoryStore;
+pub use crate::store::redis::RedisSettings;
+pub use crate::store::redis::RedisStore;
+pub use crate::store::redis::address::Address as RedisAddress;
 pub use crate::store::sqlite::SqliteStore;
 
 /// A hash: of a session id, of what records are found by, of a one-time value.
@@ -171,9 +175,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Gives the lease of `key` to `owner` until `expires_at`, which is to come; renews it for the owner who has it. False while
-    /// somebody else has it and it has not ended at `now`. A lease keeps work from being done twice;
-    /// what must not happen twice is guarded by [`Store::replace`].
+    /// Gives the lease of `key` to `owner` until `expires_at`, which is to come; renews it for the owner
+    /// who has it. False while somebody else has it and it has not ended at `now`. A lease keeps work
+    /// from being done twice; what must not happen twice is guarded by [`Store::replace`].
     async fn lease(
         &self,
         key: Key,

@@ -1,13 +1,15 @@
 // Every folder of examples/ keeps the promise of its README: its gateway.yaml runs here with live ports in place of the written ones.
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { apiOf, assertRefusal, SCRIPT } from './api-client.mjs'
 import { fillIn, launch, received, visitor } from './browser.mjs'
 import { CLIENT_SECRET, freePorts, ROOT, startApp, startGateway, startRecorder } from './gateway.mjs'
-import { HttpClient } from './http-client.mjs'
+import { HttpClient, NAVIGATION } from './http-client.mjs'
 import { startIdp } from './idp.mjs'
+import { startRedis } from './redis.mjs'
 import { APP, machines, machineToken, revoke, userToken } from './tokens.mjs'
 import { registration } from './world.mjs'
 
@@ -18,6 +20,8 @@ const OTHER_API = 'https://other.example.com'
 // Reached only when a revocation is never noticed.
 const NOTICED_MS_MAX = 15_000
 const ASK_AGAIN_MS = 100
+// A gateway that has a session in memory asks the store for it again after a minute at most.
+const SIGNED_OUT_MS_MAX = 75_000
 let browser
 
 before(async () => { browser = await launch() })
@@ -35,9 +39,10 @@ function replaced(text, values) {
 /**
  * Runs the example `name` with an identity provider for each {id: port written in the file} and calls `show`. `api` is
  * {scope, format} where the application is an API for whose address the provider issues tokens: a recorder stands in its place.
+ * With `isTwice` a second gateway runs from the same file with other ports: `beside` is its port.
  */
-async function run(name, providers, { env = {}, files = {}, api }, show) {
-  const [port, adminPort] = await freePorts(2)
+async function run(name, providers, { env = {}, files = {}, api, isTwice = false }, show) {
+  const [port, adminPort, beside, besideAdmin] = await freePorts(4)
   const origin = `http://${api ? 'api' : 'wiki'}.localhost:${port}`
   const app = await (api ? startRecorder() : startApp())
   const idps = {}
@@ -57,12 +62,16 @@ async function run(name, providers, { env = {}, files = {}, api }, show) {
       'http://127.0.0.1:3000': app.url,
       ...Object.fromEntries(Object.entries(providers).map(([id, written]) => [`http://127.0.0.1:${written}`, idps[id].issuer])),
     })
-    const gateway = await startGateway({ yaml, adminPort, env, files })
+    const gateways = [await startGateway({ yaml, adminPort, env, files })]
     try {
-      await show({ origin, app, idps, keep: async (context) => secrets.push(...(await context.cookies(origin)).map(({ value }) => value)) })
+      if (isTwice) {
+        const second = replaced(yaml, { [`127.0.0.1:${port}`]: `127.0.0.1:${beside}`, [`127.0.0.1:${adminPort}`]: `127.0.0.1:${besideAdmin}` })
+        gateways.push(await startGateway({ yaml: second, adminPort: besideAdmin, env, files }))
+      }
+      await show({ origin, beside, app, idps, keep: async (context) => secrets.push(...(await context.cookies(origin)).map(({ value }) => value)) })
     } finally {
       for (const idp of Object.values(idps)) secrets.push(...idp.secrets)
-      await gateway.stop(secrets)
+      for (const gateway of gateways) await gateway.stop(secrets)
     }
   } finally {
     for (const idp of Object.values(idps)) await idp.close()
@@ -202,4 +211,35 @@ test('api-introspection: opaque tokens enter until they are revoked', async () =
     assert.ok(Number(answer.headers['retry-after']) > 0)
     assert.equal(app.requests.length, count)
   })
+})
+
+test('redis: a login at one gateway counts at the other, and so does a sign-out', async () => {
+  const redis = await startRedis()
+  const env = { REDIS_URL: redis.url, SESSION_KEY: randomBytes(32).toString('base64'), STAFF_SECRET: SECRET }
+  try {
+    await run('redis', { staff: 9400 }, { env, isTwice: true }, async ({ origin, beside }) => {
+      // As a load balancer does it: the address stays, another gateway answers.
+      const headers = { ...NAVIGATION, host: new URL(origin).host }
+      const other = origin.replace(/\d+$/, beside)
+      const client = new HttpClient()
+      assert.equal((await client.request(`${other}/`, { headers })).status, 302)
+      assert.equal((await client.logIn(`${origin}/`, 'alice')).status, 200)
+      const cookies = client.cookies(`${origin}/`)
+      const shown = async (url) => new HttpClient().request(url, { headers: { ...headers, cookie: cookies } })
+      for (const url of [`${other}/`, `${origin}/`]) {
+        const answer = await shown(url)
+        assert.equal(answer.status, 200, url)
+        assert.match(answer.text, /Hello, <span id="user">alice</)
+      }
+      await client.request(`${origin}/oauth2/sign_out`, { headers: { ...NAVIGATION, 'sec-fetch-site': 'same-origin' } })
+      assert.equal((await shown(`${origin}/`)).status, 302)
+      const deadline = Date.now() + SIGNED_OUT_MS_MAX
+      while ((await shown(`${other}/`)).status !== 302) {
+        assert.ok(Date.now() < deadline, 'the other gateway hears of it')
+        await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS))
+      }
+    })
+  } finally {
+    await redis.stop()
+  }
 })

@@ -70,6 +70,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("pingora", &["proxy", "server", "admin", "cli"]),
     ("reqwest", &["outbound"]),
     ("rusqlite", &["store"]),
+    ("redis", &["store"]),
     ("saphyr_parser", &["config"]),
 ];
 

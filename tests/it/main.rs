@@ -32,6 +32,7 @@ mod reauthentication;
 mod reload;
 mod return_to;
 mod sessions;
+mod shared_store;
 mod step_up;
 mod streaming;
 mod support;

@@ -131,7 +131,9 @@ pub fn prepare(text: &str, ports: Ports, folder: &Path) -> Result<Prepared, Demo
     if let Some(address) = outside {
         return Err(DemoProblem::Reachable(address));
     }
-    let StoreSettings::Embedded { path } = &settings.store;
+    let StoreSettings::Embedded { path } = &settings.store else {
+        return Err(DemoProblem::Store);
+    };
     let leads_up = path.components().any(|part| part == Component::ParentDir);
     if leads_up || !path.starts_with(folder) {
         return Err(DemoProblem::Store);
@@ -194,8 +196,10 @@ mod tests {
         assert_eq!(settings.admin, "127.0.0.1:40001".parse().ok());
         assert_eq!(prepared.address, "http://app.localhost:9090/");
         assert!(!format!("{:?}", settings.routes).contains("3000"));
-        let StoreSettings::Embedded { path } = settings.store;
-        assert!(path.starts_with("/run/demo"));
+        assert!(matches!(
+            settings.store,
+            StoreSettings::Embedded { path } if path.starts_with("/run/demo")
+        ));
     }
 
     #[test]

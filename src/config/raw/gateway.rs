@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::raw::DURATION;
+use crate::config::raw::FileReference;
 use crate::config::raw::IdentityProvider;
 use crate::config::raw::Route;
 use crate::config::raw::SIZE;
@@ -107,6 +108,9 @@ pub struct Admin {
 pub struct Store {
     /// A file on this machine, which survives restarts.
     pub embedded: Option<Embedded>,
+    /// A Redis (6 or later) or Valkey that several gateways share, in place of the file. They need the
+    /// same `session_keys`.
+    pub redis: Option<Redis>,
 }
 
 /// The embedded store.
@@ -117,6 +121,23 @@ pub struct Embedded {
     /// folder of this file. Default: `var/vestibule.db`.
     #[schemars(extend("default" = "var/vestibule.db"))]
     pub path: Option<String>,
+}
+
+/// The shared store.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    /// Where it is; a secret, since it holds the password. `redis://[user:password@]host[:port][/database]`,
+    /// or `rediss://` for TLS. Sentinel: `redis+sentinel://[user:password@]host,host/master`, and
+    /// `?sentinel_password=` where the Sentinels want one. Cluster: `redis+cluster://[user:password@]host,host`.
+    /// Both with TLS: `rediss+`.
+    pub url: Option<SecretReference>,
+    /// PEM file of the certificate authorities its certificate must come from. Default: the system's.
+    pub ca: Option<FileReference>,
+    /// What the names of its keys begin with, in braces. Gateways with the same prefix share their
+    /// sessions. Default: `vestibule`.
+    #[schemars(extend("default" = "vestibule"))]
+    pub prefix: Option<String>,
 }
 
 /// How long sessions live, and their cookie.

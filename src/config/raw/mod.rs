@@ -14,12 +14,14 @@ use serde::Deserialize;
 
 pub use gateway::Admin;
 pub use gateway::Cookie;
+pub use gateway::Embedded;
 pub use gateway::Endpoints;
 pub use gateway::Gateway;
 pub use gateway::Listener;
 pub use gateway::Log;
 pub use gateway::LogFormat;
 pub use gateway::LogLevel;
+pub use gateway::Redis;
 pub use gateway::SameSite;
 pub use gateway::Sessions;
 pub use gateway::Store;

@@ -16,6 +16,7 @@ mod protected;
 mod route;
 mod sessions;
 mod step_up;
+mod store;
 
 use std::path::Path;
 use std::time::Duration;
@@ -170,7 +171,7 @@ pub fn resolve(raw: raw::Gateway, context: &mut Context<'_>) -> Settings {
         admin: process::admin(context, raw.admin, &listeners),
         listeners,
         trusted_proxies: process::trusted_proxies(context, raw.trusted_proxies),
-        store: process::store(context, raw.store),
+        store: store::store(context, raw.store, keys.as_ref()),
         session_keys: sessions::keys(context, &root.key("session_keys"), keys),
         sessions,
         identity_providers: providers.list.into_iter().map(|(_, one)| one).collect(),

@@ -14,7 +14,6 @@ use crate::config::resolve::Context;
 use crate::config::settings::CertificateFiles;
 use crate::config::settings::Listener;
 use crate::config::settings::LogSettings;
-use crate::config::settings::StoreSettings;
 use crate::config::values;
 use crate::pages::Pages;
 use crate::pages::render::TEMPLATE_BYTES_MAX;
@@ -25,8 +24,6 @@ use crate::telemetry::LogFormat;
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Default of `endpoints.prefix`.
 const ENDPOINTS_PREFIX: &str = "/oauth2";
-/// Default of `store.embedded.path`.
-const STORE_PATH: &str = "var/vestibule.db";
 /// The most threads: more than any machine of today has cores.
 const THREADS_MAX: u64 = 1024;
 
@@ -207,23 +204,6 @@ pub fn networks(context: &mut Context<'_>, path: &KeyPath, texts: Vec<String>) -
         }
     }
     found
-}
-
-/// `store`.
-pub fn store(context: &mut Context<'_>, raw: Option<raw::Store>) -> StoreSettings {
-    let path = KeyPath::root().key("store").key("embedded").key("path");
-    let given = raw
-        .and_then(|store| store.embedded)
-        .and_then(|embedded| embedded.path);
-    let file = context.text(&path, given);
-    let place = files::absolute(context, file.as_deref().unwrap_or(STORE_PATH));
-    if place.is_dir() {
-        let shown = quoted(file.as_deref().unwrap_or(STORE_PATH));
-        context
-            .problem(&path, format!("{shown} is a folder"))
-            .expected("the path of a file");
-    }
-    StoreSettings::Embedded { path: place }
 }
 
 /// `endpoints.prefix`.

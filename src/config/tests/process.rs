@@ -33,6 +33,25 @@ cases! {
     an_empty_store_path: [top("store: {embedded: {path: ''}}")] =>
         ["3:26: store.embedded.path: the text is empty",
          "3:26: store.embedded.path: `` is a folder"],
+    two_stores: [top("store: {embedded: {}, redis: {url: {env: REDIS_URL}}}\nsession_keys: [{env: KEY}]")] =>
+        ["3:30: store.redis: there are two stores"],
+    a_shared_store_without_keys: [top("store: {redis: {url: {env: REDIS_URL}}}")] =>
+        ["3:16: store.redis: the gateways that share a store need the same keys, but `session_keys` is missing"],
+    a_shared_store_without_a_url: [top("store: {redis: {}}\nsession_keys: [{env: KEY}]")] =>
+        ["3:16: store.redis.url: this key is missing"],
+    a_url_that_is_written_down: [top("store: {redis: {url: 'redis://:hunter2@127.0.0.1'}}\nsession_keys: [{env: KEY}]")] =>
+        ["3:22: store.redis.url: a secret is not written into this file"],
+    a_url_that_is_none: [top("store: {redis: {url: {env: BAD_REDIS_URL}}}\nsession_keys: [{env: KEY}]")] =>
+        ["3:22: store.redis.url: a server in the URL is not a name or address with a port"],
+    a_redis_far_away_in_the_clear: [top("store: {redis: {url: {env: FAR_REDIS_URL}}}\nsession_keys: [{env: KEY}]")] =>
+        ["3:22: warning: store.redis.url: passwords go over the network to Redis in the clear"],
+    an_authority_without_tls: [top("store: {redis: {url: {env: REDIS_URL}, ca: {file: none.pem}}}\nsession_keys: [{env: KEY}]")] =>
+        ["3:44: store.redis.ca: without TLS no certificate is looked at",
+         "3:51: store.redis.ca.file: `none.pem` cannot be read: No such file or directory (os error 2)"],
+    a_prefix_with_braces: [top("store: {redis: {url: {env: TLS_REDIS_URL}, prefix: '{mine}'}}\nsession_keys: [{env: KEY}]")] =>
+        ["3:52: store.redis.prefix: `{mine}` is no prefix"],
+    an_empty_prefix_of_keys: [top("store: {redis: {url: {env: TLS_REDIS_URL}, prefix: ''}}\nsession_keys: [{env: KEY}]")] =>
+        ["3:52: store.redis.prefix: `` is no prefix"],
     a_prefix_without_a_slash: [top("endpoints: {prefix: oauth2}")] =>
         ["3:21: endpoints.prefix: `oauth2` does not begin with `/`"],
     a_prefix_that_ends_with_a_slash: [top("endpoints: {prefix: /auth/}")] =>

@@ -14,8 +14,6 @@ cases! {
         ["8:5: identity_providers[0].isuer: no key is named `isuer`"],
     a_key_of_a_later_version: [top("openid_provider: {issuer: x}")] =>
         ["3:1: openid_provider: this version of vestibule does not know `openid_provider`"],
-    a_store_of_a_later_version: [top("store: {redis: {url: {env: CORP_SECRET}}}")] =>
-        ["3:9: store.redis: this version of vestibule does not know `redis`"],
     a_status_of_a_later_version: [provider("status: draft")] =>
         ["8:13: identity_providers[0].status: `draft` is not yet supported by this version"],
     an_unknown_word: [replace("auth: login", "auth: loign")] =>

@@ -225,3 +225,77 @@ async fn a_reader_cannot_write() {
         .await;
     assert!(result.is_err());
 }
+
+/// The tables as the first version made them, by hand.
+const FORMAT_1: &str = "
+    CREATE TABLE record (
+        id INTEGER PRIMARY KEY,
+        key BLOB NOT NULL UNIQUE CHECK (length(key) = 32),
+        value BLOB NOT NULL,
+        expires_at INTEGER NOT NULL,
+        last_seen INTEGER NOT NULL,
+        version INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX record_by_end ON record (expires_at);
+    CREATE TABLE record_index (
+        hash BLOB NOT NULL CHECK (length(hash) = 32),
+        record INTEGER NOT NULL REFERENCES record (id) ON DELETE CASCADE,
+        PRIMARY KEY (hash, record)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX record_index_by_record ON record_index (record);
+    CREATE TABLE used (
+        key BLOB NOT NULL PRIMARY KEY CHECK (length(key) = 32),
+        expires_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX used_by_end ON used (expires_at);
+    INSERT INTO record VALUES (5, unhex(printf('%.64c', '1')), CAST('sealed' AS BLOB), 100, 1, 0);
+    INSERT INTO record_index VALUES (unhex(printf('%.64c', '9')), 5);
+    INSERT INTO used VALUES (unhex(printf('%.64c', '2')), 100);
+    PRAGMA application_id = 1448301634;
+    PRAGMA user_version = 1;
+";
+
+#[tokio::test]
+async fn a_file_of_format_1_is_upgraded_with_all_that_is_in_it() {
+    let (folder, _) = folder();
+    let path = folder.path().join("old.db");
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(FORMAT_1)
+        .unwrap();
+    let old = Record {
+        key: [0x11; 32],
+        index: vec![[0x99; 32]],
+        ..record(0)
+    };
+    // Of two processes that open it at once, one upgrades it.
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let path = path.clone();
+            std::thread::spawn(move || SqliteStore::open(&path).map(|_| ()))
+        })
+        .collect();
+    for thread in threads {
+        assert_eq!(thread.join().unwrap(), Ok(()));
+    }
+    let store = SqliteStore::open(&path).unwrap();
+    store.check().await.unwrap();
+    let (end, now) = (Timestamp(100), Timestamp(2));
+    assert_eq!(store.get(&old.key, now).await.unwrap(), Some(old.clone()));
+    assert_eq!(store.find(&[0x99; 32]).await.unwrap(), [old.key]);
+    assert!(!store.once([0x22; 32], end, now).await.unwrap());
+    assert!(store.lease([3; 32], [1; 16], end, now).await.unwrap());
+    let mut changes = store.changes().await.unwrap();
+    assert!(store.delete(&old.key).await.unwrap());
+    assert_eq!(changes.next().await.unwrap(), [old.key]);
+}
+
+#[tokio::test]
+async fn a_follower_of_a_file_that_was_damaged_gets_an_error() {
+    let (_folder, path) = folder();
+    let store = SqliteStore::open(&path).unwrap();
+    let mut changes = store.changes().await.unwrap();
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch("DROP TABLE change").unwrap();
+    assert!(changes.next().await.is_err());
+}

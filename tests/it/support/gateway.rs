@@ -62,6 +62,8 @@ pub struct Setup {
     pub files: Vec<(&'static str, String)>,
     /// The folder of the store, where it is that of another gateway.
     pub store_dir: Option<String>,
+    /// What stands under `store`, where it is no file.
+    pub store: Option<&'static str>,
 }
 
 impl Default for Setup {
@@ -76,6 +78,7 @@ impl Default for Setup {
             listeners: String::new(),
             files: Vec::new(),
             store_dir: None,
+            store: None,
         }
     }
 }
@@ -120,7 +123,7 @@ impl Setup {
   - address: '127.0.0.1:{{port}}'
 {tls}{}
 admin: {{address: '127.0.0.1:{}'}}
-store: {{embedded: {{path: '{{store_dir}}/state.db'}}}}
+store: {}
 identity_providers:
   - id: corp
     name: Example Corp
@@ -131,7 +134,14 @@ identity_providers:
 {}
 routes:
 {}",
-            self.listeners, ports.admin, self.idp, self.more_idps, self.settings, self.routes
+            self.listeners,
+            ports.admin,
+            self.store
+                .unwrap_or("{embedded: {path: '{store_dir}/state.db'}}"),
+            self.idp,
+            self.more_idps,
+            self.settings,
+            self.routes
         );
         template
             .replace("{app}", &format!("http://app.localhost:{}", ports.public))

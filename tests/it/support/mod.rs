@@ -11,6 +11,7 @@ pub mod keys;
 pub mod operation;
 pub mod program;
 pub mod raw;
+pub mod redis;
 pub mod secrets;
 pub mod sockets;
 pub mod tls;
