@@ -155,7 +155,7 @@ fn story(arguments: &Arguments, settings: &Settings) -> Result<Value, String> {
             }
             Ok(story)
         }
-        Step::NeedSession(_) | Step::NeedToken(..) | Step::NeedProof(_) => {
+        Step::NeedSession(_) | Step::NeedToken(..) | Step::NeedProof(_) | Step::NeedFresh(..) => {
             Err("the gate came to no decision".to_owned())
         }
     }

@@ -7,6 +7,7 @@
 mod bearer;
 mod form;
 mod permit;
+mod refresh;
 mod step_up;
 #[cfg(test)]
 mod tests;
@@ -16,8 +17,12 @@ use std::sync::Arc;
 
 pub use permit::Caller;
 pub use permit::Permit;
+pub use refresh::Patience;
+pub use refresh::RefreshFact;
 
 use crate::clock::Timestamp;
+use crate::decision::refresh::lacks_token;
+use crate::decision::refresh::refreshed;
 use crate::resource_server::LiveToken;
 use crate::resource_server::PresentedProblem;
 use crate::resource_server::TokenRefusal;
@@ -67,6 +72,8 @@ pub struct Facts {
     pub token: TokenFact,
     /// Of the proof that came with it.
     pub proof: ProofFact,
+    /// Of the renewal of the session's tokens.
+    pub refresh: RefreshFact,
 }
 
 /// What is known of a proof that is right in itself.
@@ -120,6 +127,8 @@ pub enum Step<'a> {
     NeedToken(Arc<BearerSettings>, &'a str),
     /// Note that the proof of this name is used, and ask again.
     NeedProof(String),
+    /// Renew the tokens of this session and ask again.
+    NeedFresh(Arc<LiveSession>, Patience),
     /// The decision.
     Done(Decided),
 }
@@ -209,6 +218,8 @@ pub enum Rejection {
     TokenUnavailable,
     /// The store of sessions cannot be asked.
     StoreUnavailable,
+    /// The app is to get an access token, and the identity provider cannot be asked for one.
+    IdentityProviderUnavailable,
 }
 
 impl Rejection {
@@ -230,6 +241,7 @@ impl Rejection {
             Self::SessionStepUp => "insufficient_user_authentication",
             Self::TokenUnavailable => "token_unavailable",
             Self::StoreUnavailable => "store_unavailable",
+            Self::IdentityProviderUnavailable => "identity_provider_unavailable",
         }
     }
 
@@ -251,8 +263,9 @@ impl Policy {
 
 /// Decides. The checks, in order: host and path, our own paths, the route's `auth`, a preflight; where a
 /// token counts: how it is shown, its validity, its login, scope, `allow`; where a session counts: the session
-/// (cookie, store, lifetimes, identity provider, origin), the origin of an upgrade or, where tokens count
-/// too, of an unsafe request, the login of the session, `allow`, the age of the login.
+/// (cookie, store, lifetimes, identity provider, origin), the renewal of its tokens, the origin of an
+/// upgrade or, where tokens count too, of an unsafe request, the login of the session, `allow`, the age of
+/// the login, the access token for the app.
 pub fn decide<'a>(
     policy: &Policy,
     request: &RequestView<'a>,
@@ -314,6 +327,10 @@ pub fn decide<'a>(
                         decision: reject(Rejection::StoreUnavailable),
                     });
                 }
+            };
+            let cookie = match refreshed(policy, &route, cookie, &facts.refresh, now) {
+                Ok(cookie) => cookie,
+                Err((live, patience)) => return Step::NeedFresh(live, patience),
             };
             let decision = judge(policy, &route, &origin, request, &cookie, now);
             (cookie, form::keep(decision, &route, &origin, request))
@@ -396,6 +413,11 @@ fn judge(
         }
         _ => None,
     };
+    // A session whose token has ended for good is none where a token is needed: a login brings one.
+    let can_have_token = |live: &&Arc<LiveSession>| {
+        !lacks_token(route, live, now) || live.session.tokens.refresh_token.is_some()
+    };
+    let live = live.filter(can_have_token);
     let Some(live) = live else {
         return match (route.auth, request.kind()) {
             (Auth::Optional, _) => Decision::Forward(Permit::new(route, Caller::Nobody)),
@@ -431,6 +453,9 @@ fn judge(
         (true, _) if step_up::is_renewal_due(&policy.sessions, route, request, live, now) => {
             Decision::Renew(Arc::clone(live))
         }
+        (true, _) if lacks_token(route, live, now) => {
+            Decision::Reject(Rejection::IdentityProviderUnavailable)
+        }
         (true, _) => Decision::Forward(Permit::new(route, Caller::Session(Arc::clone(live)))),
         (false, Auth::Optional) => Decision::Forward(Permit::new(route, Caller::Nobody)),
         (false, _) => Decision::Reject(Rejection::NotAllowed),
@@ -448,7 +473,7 @@ fn sent_origin(request: &RequestView<'_>, origin: &Origin) -> Option<bool> {
 
 /// Whether a page of `origin` itself, or the user, has sent the request. A browser says so in one of
 /// two headers; where neither is there, nobody has.
-fn is_same_origin(request: &RequestView<'_>, origin: &Origin) -> bool {
+pub fn is_same_origin(request: &RequestView<'_>, origin: &Origin) -> bool {
     let mut sites = request.headers.get_all("sec-fetch-site").iter();
     let by_site = sites
         .next()

@@ -1,3 +1,5 @@
+mod refresh;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -147,6 +149,7 @@ fn check_with(
     let outcome = match decide(&policy(auth), &request, facts, NOW) {
         Step::NeedSession(_) => "need session".to_owned(),
         Step::NeedProof(name) => name,
+        Step::NeedFresh(_, patience) => format!("need fresh {patience:?}"),
         Step::NeedToken(_, token) => format!("need token {token}"),
         Step::Done(decided) => {
             let cookie = match decided.cookie {
@@ -311,7 +314,7 @@ fn facts(session: SessionFact, token: TokenFact) -> Facts {
     Facts {
         session,
         token,
-        proof: ProofFact::NotAsked,
+        ..Facts::default()
     }
 }
 

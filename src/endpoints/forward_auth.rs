@@ -41,7 +41,7 @@ pub async fn handle(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
         Auth::Public => return Ok(Answer::empty(StatusCode::ACCEPTED)),
         Auth::Login | Auth::Optional => (),
     }
-    let live = match call.session().await? {
+    let live = match call.fresh_session().await? {
         CookieState::Live(live)
             if route.admits_provider(&live.session.identity.identity_provider) =>
         {

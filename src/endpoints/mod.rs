@@ -18,6 +18,7 @@ mod login;
 mod new_session;
 mod protected_resource;
 mod query;
+mod refresh;
 mod rounds;
 mod sign_in;
 mod sign_out;
@@ -34,10 +35,13 @@ pub use login::begin_login;
 use crate::clock::Timestamp;
 use crate::decision;
 use crate::decision::CookieState;
+use crate::decision::Patience;
+use crate::decision::RefreshFact;
 use crate::decision::SessionFact;
 use crate::decision::SessionMissing;
 use crate::gateway::Gateway;
 use crate::gateway::Snapshot;
+use crate::gateway::Wish;
 use crate::routes::Origin;
 use crate::routes::OwnPath;
 use crate::routes::RequestView;
@@ -50,7 +54,7 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// A request to one of our own paths.
 pub struct Call<'a> {
     /// What all requests share.
-    pub gateway: &'a Gateway,
+    pub gateway: &'a Arc<Gateway>,
     /// The settings this request runs under.
     pub snapshot: &'a Snapshot,
     /// The request.
@@ -71,6 +75,7 @@ pub struct Call<'a> {
 pub async fn handle(own: &OwnPath, call: &Call<'_>) -> Answer {
     let methods: &[&str] = match own {
         OwnPath::SignIn | OwnPath::SignOut | OwnPath::Callback(_) => &["GET", "HEAD", "POST"],
+        OwnPath::Refresh => &["POST"],
         _ => &["GET", "HEAD"],
     };
     if *own != OwnPath::Auth && *own != OwnPath::Unknown && !methods.contains(&call.request.method)
@@ -85,6 +90,7 @@ pub async fn handle(own: &OwnPath, call: &Call<'_>) -> Answer {
         OwnPath::SignedOut => sign_out::signed_out(call),
         OwnPath::Userinfo => userinfo::handle(call).await,
         OwnPath::Auth => forward_auth::handle(call).await,
+        OwnPath::Refresh => refresh::handle(call).await,
         OwnPath::Jwks => jwks::handle(call),
         OwnPath::ProtectedResource(index) => protected_resource::handle(call, *index),
         OwnPath::Unknown => Err(Failure::unknown_path().into()),
@@ -111,6 +117,30 @@ impl Call<'_> {
             }
         }
         Err(Failure::store_unavailable().into())
+    }
+
+    /// The browser's session on this origin, with its tokens renewed where that is due: claims and roles
+    /// may have changed, and the session may have ended.
+    ///
+    /// # Errors
+    /// As [`Self::session`].
+    async fn fresh_session(&self) -> Result<CookieState, Box<Failure>> {
+        let state = self.session().await?;
+        match state {
+            CookieState::Live(live)
+                if live.is_refresh_due(&self.snapshot.policy.sessions, self.now) =>
+            {
+                let refresh = self
+                    .gateway
+                    .refresh(&live, Wish::Due, Patience::Short, self.now);
+                Ok(match refresh.await {
+                    RefreshFact::Renewed(renewed) => CookieState::Live(renewed),
+                    RefreshFact::Ended => CookieState::Worthless,
+                    RefreshFact::NotAsked | RefreshFact::Unavailable => CookieState::Live(live),
+                })
+            }
+            state => Ok(state),
+        }
     }
 
     /// A path under our prefix on this origin, with `query` where it is not empty.

@@ -13,7 +13,7 @@ use crate::pages::problem::Problem;
 
 /// `GET /oauth2/userinfo`.
 pub async fn handle(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
-    let CookieState::Live(live) = call.session().await? else {
+    let CookieState::Live(live) = call.fresh_session().await? else {
         return Ok(login_required(call, "/"));
     };
     call.gateway

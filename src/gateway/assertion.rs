@@ -30,6 +30,8 @@ struct Signed {
     value: HeaderValue,
     renew_at: Timestamp,
     settings: Arc<IdentityHeaders>,
+    /// Whom it is about: what it says must end with a renewal that changes claims or roles.
+    identity: Arc<Identity>,
 }
 
 impl fmt::Debug for Assertions {
@@ -63,6 +65,7 @@ impl Assertions {
         if let Some(signed) = self.signed.get(&place)
             && Arc::ptr_eq(&signed.settings, settings)
             && now < signed.renew_at
+            && *signed.identity == *identity
         {
             return Some(signed.value);
         }
@@ -73,6 +76,7 @@ impl Assertions {
             value: value.clone(),
             renew_at: now.after(assertion.lifetime / 2),
             settings: Arc::clone(settings),
+            identity: Arc::new(identity.clone()),
         };
         self.signed.insert(place, signed);
         Some(value)

@@ -7,6 +7,7 @@
 mod account_desk;
 mod assertion;
 mod kept_forms;
+mod refresh;
 mod sessions;
 mod snapshot;
 mod tokens;
@@ -18,6 +19,7 @@ use arc_swap::ArcSwap;
 pub use account_desk::AccountDesk;
 pub use account_desk::SignInRefusal;
 pub use assertion::Assertions;
+pub use refresh::Wish;
 pub use sessions::Sessions;
 pub use snapshot::Snapshot;
 pub use snapshot::SnapshotError;
@@ -26,6 +28,7 @@ pub use tokens::Tokens;
 
 use crate::clock::Timestamp;
 use crate::decision::SessionFact;
+use crate::gateway::refresh::Refreshes;
 use crate::session::SessionId;
 use crate::telemetry::metrics::Metrics;
 
@@ -41,6 +44,7 @@ pub struct Gateway {
     pub account_desk: AccountDesk,
     /// Signed statements about users.
     pub assertions: Assertions,
+    refreshes: Refreshes,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -54,6 +58,7 @@ impl Gateway {
             tokens: Tokens::default(),
             account_desk: AccountDesk::default(),
             assertions: Assertions::default(),
+            refreshes: Refreshes::default(),
             metrics,
         }
     }

@@ -20,7 +20,9 @@ use crate::session::Session;
 use crate::session::SessionId;
 use crate::session::SessionKey;
 use crate::session::SessionSettings;
+use crate::store::Owner;
 use crate::store::Record;
+use crate::store::Replacement;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::telemetry::metrics::Metrics;
@@ -225,6 +227,101 @@ impl Sessions {
         tracing::error!(%error, "the session store does not answer");
         SessionFact::Unavailable
     }
+}
+
+/// A session as the store has it.
+pub(super) struct StoredSession {
+    pub(super) session: Session,
+    pub(super) version: u64,
+    pub(super) last_seen: Timestamp,
+}
+
+/// What the renewal of tokens needs of the store.
+impl Sessions {
+    /// The session that requests use at the moment, if it is in the cache.
+    pub(super) fn in_use(&self, key: SessionKey) -> Option<Arc<LiveSession>> {
+        self.cache.get(&key)
+    }
+
+    /// Reads a session from the store, past the cache. None: there is none any more.
+    pub(super) async fn stored(
+        &self,
+        key: SessionKey,
+        keys: &KeyRing,
+        now: Timestamp,
+    ) -> Result<Option<StoredSession>, StoreError> {
+        let record = self.store.get(&key.0, now).await;
+        let Some(record) = record.inspect_err(|_| self.metrics.store_error())? else {
+            return Ok(None);
+        };
+        let session = (keys.open(Purpose::Session, &key.0, &record.value).ok())
+            .and_then(|bytes| Session::from_bytes(&bytes));
+        Ok(session.map(|session| StoredSession {
+            session,
+            version: record.version,
+            last_seen: record.last_seen,
+        }))
+    }
+
+    /// Puts `session` in the place of what the store has, unless that has changed since it was
+    /// `version`, or was deleted: then false.
+    pub(super) async fn replace(
+        &self,
+        key: SessionKey,
+        version: u64,
+        session: &Session,
+        last_seen: Timestamp,
+        (keys, settings): (&KeyRing, &SessionSettings),
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let bytes = session.to_bytes();
+        let replacement = Replacement {
+            value: keys.seal(Purpose::Session, &key.0, random::bytes(), &bytes),
+            expires_at: session.expires_at(settings, last_seen),
+            index: index(session),
+        };
+        self.store
+            .replace(&key.0, version, replacement, now)
+            .await
+            .inspect_err(|_| self.metrics.store_error())
+    }
+
+    /// Lets requests use `live` from now on, unless the session has ended meanwhile.
+    pub(super) fn use_from_now(&self, live: &Arc<LiveSession>) {
+        self.cache.insert(live.key, Arc::clone(live));
+        if self.ended.get(&live.key).is_some() {
+            self.cache.remove(&live.key);
+        }
+    }
+
+    /// Takes a session out of the cache; it is read from the store again.
+    pub(super) fn forget(&self, key: SessionKey) {
+        self.cache.remove(&key);
+    }
+
+    /// Takes the lease for renewing the tokens of a session, or renews it. False: another has it.
+    pub(super) async fn lease(
+        &self,
+        key: SessionKey,
+        owner: Owner,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let lease = self.store.lease(lease_key(key), owner, until, now).await;
+        lease.inspect_err(|_| self.metrics.store_error())
+    }
+
+    /// Gives the lease back.
+    pub(super) async fn release(&self, key: SessionKey, owner: Owner) {
+        // One that cannot be given back ends by itself.
+        if self.store.release(lease_key(key), owner).await.is_err() {
+            self.metrics.store_error();
+        }
+    }
+}
+
+fn lease_key(key: SessionKey) -> [u8; 32] {
+    hash(&[b"refresh", &key.0])
 }
 
 /// The hashes a session is found by: provider, subject, the provider's `sid`, and user name.

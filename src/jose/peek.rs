@@ -3,6 +3,7 @@
 //! Nothing that is read here is believed: it picks the keys, and [`crate::jose::verify()`] then
 //! compares the issuer that the keys belong to with the one in the token.
 
+use serde_json::Map;
 use serde_json::Value;
 
 use crate::jose::base64url;
@@ -22,14 +23,20 @@ pub fn has_jwt_shape(token: &str) -> bool {
 
 /// The `iss` that `token` claims to be from.
 pub fn claimed_issuer(token: &str) -> Option<String> {
+    match claims_of_kept(token)?.remove("iss")? {
+        Value::String(issuer) => Some(issuer),
+        _ => None,
+    }
+}
+
+/// The claims of an ID token that was verified when it came and has been kept under seal since. Its
+/// signature cannot be checked again: it has ended, and its key may be gone.
+pub fn claims_of_kept(token: &str) -> Option<Map<String, Value>> {
     if token.len() > TOKEN_SIZE_MAX {
         return None;
     }
     let claims = base64url::decode(token.split('.').nth(1)?)?;
-    match strict_json::parse_object(&claims).ok()?.remove("iss")? {
-        Value::String(issuer) => Some(issuer),
-        _ => None,
-    }
+    strict_json::parse_object(&claims).ok()
 }
 
 #[cfg(test)]

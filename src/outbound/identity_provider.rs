@@ -152,16 +152,21 @@ impl IdentityProvider {
         self.metadata.is_stale() || self.keys.is_stale()
     }
 
-    /// Sends a request to the token endpoint, unless that failed a moment ago. Never sends it twice.
+    /// Sends a request to the token endpoint, unless that failed a moment ago. Sends it once, and
+    /// `again` at once when the connection breaks under it.
     pub(super) async fn send_to_token_endpoint(
         &self,
         request: Request<'_>,
+        again: Option<Request<'_>>,
         now: Timestamp,
     ) -> Result<Answer, OutboundError> {
         if self.token_endpoint().is_open(now) {
             return Err(OutboundError::BreakerOpen);
         }
-        let result = self.client.send(request).await;
+        let mut result = self.client.send(request).await;
+        if let (Err(OutboundError::Unreachable(_)), Some(again)) = (&result, again) {
+            result = self.client.send(again).await;
+        }
         match &result {
             Err(error) if error.is_unreachable() => self.token_endpoint().failed(now),
             // Any answer, a refusal too, shows that it is there.

@@ -24,6 +24,7 @@ use crate::jose::Verified;
 use crate::jose::VerifyError;
 use crate::jose::verify;
 use crate::oidc::metadata::ProviderMetadata;
+use crate::oidc::scope::Scope;
 use crate::oidc::strict_json;
 use crate::oidc::token_response::TOKEN_RESPONSE_SIZE_MAX;
 use crate::oidc::token_response::TokenErrorResponse;
@@ -61,6 +62,30 @@ pub struct Login {
     pub auth_time: Option<Timestamp>,
 }
 
+/// What was learnt of a person beside the ID token.
+pub(super) struct Told {
+    pub(super) access_token: Option<Map<String, Value>>,
+    userinfo: Option<UserInfo>,
+}
+
+impl Told {
+    /// All that is known of the person.
+    pub(super) fn with<'a>(
+        &'a self,
+        subject: &'a str,
+        id_token: &'a Map<String, Value>,
+        granted_scope: Option<&'a Scope>,
+    ) -> ClaimSources<'a> {
+        ClaimSources {
+            subject,
+            id_token,
+            userinfo: self.userinfo.as_ref().map(UserInfo::claims),
+            access_token: self.access_token.as_ref(),
+            granted_scope,
+        }
+    }
+}
+
 impl IdentityProvider {
     /// Redeems a code and verifies what comes for it.
     ///
@@ -79,7 +104,8 @@ impl IdentityProvider {
         now: Timestamp,
     ) -> Result<Login, LoginError> {
         let metadata = self.metadata(now).await.map_err(LoginError::Provider)?;
-        let response = self.redeem(&metadata, code, flow, now).await?;
+        let grant = Grant::AuthorizationCode { code, flow };
+        let response = self.redeem(&metadata, grant, now).await?;
         let id_token = response.id_token.ok_or(LoginError::IdTokenMissing)?;
         let access_token = response.access_token;
 
@@ -91,33 +117,10 @@ impl IdentityProvider {
             .verified(&policy, &id_token, now, LoginError::IdToken)
             .await?;
         let subject = claims.subject().unwrap_or_default().to_owned();
-
-        let access_token_claims = if self.wants(ClaimsSource::AccessToken) {
-            Some(
-                self.access_token_claims(&metadata, &access_token, now)
-                    .await?,
-            )
-        } else {
-            None
-        };
-        let userinfo = match &metadata.userinfo_endpoint {
-            Some(url) if self.wants(ClaimsSource::Userinfo) => {
-                Some(self.userinfo(url, &access_token, &subject).await?)
-            }
-            _ => None,
-        };
-        let merged = relying_party::merge(
-            &self.settings,
-            ClaimSources {
-                subject: &subject,
-                id_token: claims.as_map(),
-                userinfo: userinfo.as_ref().map(UserInfo::claims),
-                access_token: access_token_claims.as_ref(),
-                granted_scope: response.scope.as_ref(),
-            },
-        );
+        let told = self.told(&metadata, &access_token, &subject, now).await?;
+        let sources = told.with(&subject, claims.as_map(), response.scope.as_ref());
         Ok(Login {
-            claims: merged,
+            claims: relying_party::merge(&self.settings, sources),
             sid: claims.sid().map(str::to_owned),
             acr: claims
                 .claim("acr")
@@ -134,27 +137,66 @@ impl IdentityProvider {
         })
     }
 
+    /// Asks for what beside the ID token is to say who the person is: the access token, if claims are
+    /// wanted from it; userinfo, if claims are wanted from it and the provider has it.
+    pub(super) async fn told(
+        &self,
+        metadata: &ProviderMetadata,
+        access_token: &Secret<String>,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<Told, LoginError> {
+        let access_token_claims = if self.wants(ClaimsSource::AccessToken) {
+            Some(
+                self.access_token_claims(metadata, access_token, now)
+                    .await?,
+            )
+        } else {
+            None
+        };
+        let userinfo = match &metadata.userinfo_endpoint {
+            Some(url) if self.wants(ClaimsSource::Userinfo) => {
+                Some(self.userinfo(url, access_token, subject).await?)
+            }
+            _ => None,
+        };
+        Ok(Told {
+            access_token: access_token_claims,
+            userinfo,
+        })
+    }
+
     fn wants(&self, source: ClaimsSource) -> bool {
         self.settings.claims_from.contains(&source)
     }
 
-    async fn redeem(
+    /// Asks the token endpoint: once for a code; for a refresh token a second time when the connection
+    /// breaks under the first.
+    pub(super) async fn redeem(
         &self,
         metadata: &ProviderMetadata,
-        code: &Code,
-        flow: &Flow,
+        grant: Grant<'_>,
         now: Timestamp,
     ) -> Result<TokenResponse, LoginError> {
-        let grant = Grant::AuthorizationCode { code, flow };
-        let form = self
-            .credentials
-            .token_request(metadata, grant, random::bytes(), now)
-            .map_err(LoginError::Credentials)?;
-        let method = form.method;
-        let request = form_request(&metadata.token_endpoint, form, TOKEN_RESPONSE_SIZE_MAX)
-            .map_err(LoginError::TokenEndpoint)?;
+        let form = || {
+            self.credentials
+                .token_request(metadata, grant, random::bytes(), now)
+                .map_err(LoginError::Credentials)
+        };
+        let request = |form| {
+            form_request(&metadata.token_endpoint, form, TOKEN_RESPONSE_SIZE_MAX)
+                .map_err(LoginError::TokenEndpoint)
+        };
+        let first = form()?;
+        let method = first.method;
+        // An answer that was lost on the way may have held the only refresh token that is still good.
+        // A provider that rotates them gives the same successor again for a moment, or refuses.
+        let second = match grant {
+            Grant::AuthorizationCode { .. } => None,
+            Grant::RefreshToken(_) => Some(request(form()?)?),
+        };
         let answer = self
-            .send_to_token_endpoint(request, now)
+            .send_to_token_endpoint(request(first)?, second, now)
             .await
             .map_err(LoginError::TokenEndpoint)?;
         let status = answer.status;
@@ -179,7 +221,7 @@ impl IdentityProvider {
     }
 
     /// Verifies `token`, looking for its key a second time when the provider may have a new one.
-    async fn verified(
+    pub(super) async fn verified(
         &self,
         policy: &TokenPolicy<'_>,
         token: &Secret<String>,

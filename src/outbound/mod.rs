@@ -17,6 +17,7 @@ mod login;
 mod login_error;
 mod outbound_error;
 mod provider_error;
+mod refresh;
 mod resolver;
 mod revoke;
 #[cfg(test)]
@@ -35,6 +36,8 @@ pub use login_error::LoginError;
 pub use login_error::LoginErrorKind;
 pub use outbound_error::OutboundError;
 pub use provider_error::ProviderError;
+pub use refresh::RefreshError;
+pub use refresh::Refreshed;
 pub use revoke::Revocation;
 pub use revoke::RevocationError;
 pub use revoke::RevokedToken;

@@ -10,6 +10,7 @@ use std::time::Instant;
 use pingora::protocols::l4::socket::SocketAddr;
 
 use crate::decision::Permit;
+use crate::endpoints::Answer;
 use crate::proxy::Live;
 use crate::random;
 use crate::routes::Origin;
@@ -55,6 +56,10 @@ pub struct Context {
     pub failed_connects: usize,
     /// The upstream that the last of them was to.
     pub failed_upstream: Option<SocketAddr>,
+    /// Whether an API has refused the access token, and a new one was asked for.
+    pub is_token_retried: bool,
+    /// What is answered instead of what an upstream has said.
+    pub instead: Option<Answer>,
     in_flight: Arc<AtomicUsize>,
     is_counted: bool,
 }
@@ -80,6 +85,8 @@ impl Context {
             body_bytes: 0,
             failed_connects: 0,
             failed_upstream: None,
+            is_token_retried: false,
+            instead: None,
             in_flight,
             is_counted: false,
         }

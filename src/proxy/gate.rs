@@ -12,15 +12,19 @@ use crate::decision::CookieState;
 use crate::decision::Decided;
 use crate::decision::Decision;
 use crate::decision::Facts;
+use crate::decision::Permit;
 use crate::decision::ProofFact;
+use crate::decision::RefreshFact;
 use crate::decision::Rejection;
 use crate::decision::SessionFact;
 use crate::decision::Step;
 use crate::endpoints;
+use crate::endpoints::Answer;
 use crate::endpoints::Call;
 use crate::endpoints::Failure;
 use crate::gateway::Gateway;
 use crate::gateway::Snapshot;
+use crate::gateway::Wish;
 use crate::jose::dpop::PROOF_AGE_MAX;
 use crate::proxy::body;
 use crate::proxy::body::Unread;
@@ -30,14 +34,15 @@ use crate::proxy::convert::Caller;
 use crate::proxy::respond;
 use crate::routes::OwnPath;
 use crate::routes::RequestView;
+use crate::session::LiveSession;
 use crate::telemetry::RequestId;
 use crate::telemetry::audit;
 use crate::telemetry::audit::AuditEvent;
 use crate::telemetry::audit::SessionEnd;
 use crate::telemetry::metrics::RequestOutcome;
 
-/// The core asks for a session, a token and its proof at most once each; a further round would be a fault of ours.
-const ROUNDS_MAX: usize = 4;
+/// The core asks for a session, its renewal, a token and its proof at most once each; a further round would be a fault of ours.
+const ROUNDS_MAX: usize = 5;
 
 /// Lets a request through (false) or answers it (true).
 pub async fn pass(
@@ -90,48 +95,24 @@ pub async fn pass(
         }
         Decision::Own(own) => answer_own(gateway, session, context, &caller, &own, now).await,
         Decision::Login => {
-            context.decision = "login";
-            context.outcome = RequestOutcome::Login;
-            let answer = match (&context.origin, &context.route) {
-                (Some(origin), Some(route)) => {
-                    let call = call(gateway, snapshot, &request, origin, context, &caller, now);
-                    endpoints::begin_login(&call, route).await
-                }
-                _ => Failure::internal().tell(context.kind, snapshot, &context.request_id),
-            };
+            let answer = login(gateway, context, &request, &caller, Way::New, now).await;
             respond::send(session, context, answer).await
         }
         Decision::StepUp(live) => {
-            context.decision = "step_up";
-            context.outcome = RequestOutcome::Login;
-            let answer = match (&context.origin, &context.route) {
-                (Some(origin), Some(route)) => {
-                    let call = call(gateway, snapshot, &request, origin, context, &caller, now);
-                    endpoints::step_up::begin(&call, route, &live).await
-                }
-                _ => Failure::internal().tell(context.kind, snapshot, &context.request_id),
-            };
+            let way = Way::StepUp(&live);
+            let answer = login(gateway, context, &request, &caller, way, now).await;
             respond::send(session, context, answer).await
         }
         Decision::Renew(live) => {
-            context.decision = "renew";
-            context.outcome = RequestOutcome::Login;
-            let answer = match (&context.origin, &context.route) {
-                (Some(origin), Some(route)) => {
-                    let call = call(gateway, snapshot, &request, origin, context, &caller, now);
-                    endpoints::step_up::renew(&call, route, &live).await
-                }
-                _ => Failure::internal().tell(context.kind, snapshot, &context.request_id),
-            };
+            let way = Way::Renew(&live);
+            let answer = login(gateway, context, &request, &caller, way, now).await;
             respond::send(session, context, answer).await
         }
         Decision::KeepForm(rejection) => {
             keep_form(gateway, session, context, &caller, &cookie, rejection, now).await
         }
         Decision::Reject(rejection) => {
-            context.decision = "reject";
-            context.outcome = RequestOutcome::Refused;
-            let answer = respond::rejection(rejection, snapshot, &request, context, &cookie);
+            let answer = refusal(rejection, context, &request, &cookie);
             respond::send(session, context, answer).await
         }
     }
@@ -176,9 +157,101 @@ async fn keep_form(
     respond::send(session, context, answer).await
 }
 
+/// Decides once more on a request that has been let through, after its session's tokens have been
+/// renewed: its claims and roles may have changed, or it may have ended.
+///
+/// # Errors
+/// The answer, where it is not let through any more.
+pub async fn pass_again(
+    gateway: &Arc<Gateway>,
+    session: &Session,
+    context: &mut Context,
+    live: &Arc<LiveSession>,
+    refresh: RefreshFact,
+) -> Result<Permit, Answer> {
+    let snapshot = &*Arc::clone(&context.live).snapshot;
+    let now = clock::now();
+    let caller = convert::caller(session, &snapshot.settings.trusted_proxies);
+    let internal = Failure::internal().tell(context.kind, snapshot, &context.request_id);
+    let Ok(request) = convert::view(session.req_header(), &caller) else {
+        return Err(internal);
+    };
+    let facts = Facts {
+        session: SessionFact::Found(Arc::clone(live)),
+        refresh,
+        ..Facts::default()
+    };
+    let Step::Done(decided) = decision::decide(&snapshot.policy, &request, &facts, now) else {
+        return Err(internal);
+    };
+    settle(gateway, context, &decided.cookie, now);
+    match decided.decision {
+        Decision::Forward(permit) => Ok(permit),
+        Decision::Login => Err(login(gateway, context, &request, &caller, Way::New, now).await),
+        Decision::StepUp(live) => {
+            Err(login(gateway, context, &request, &caller, Way::StepUp(&live), now).await)
+        }
+        Decision::Renew(live) => {
+            Err(login(gateway, context, &request, &caller, Way::Renew(&live), now).await)
+        }
+        // The body of the request has gone to the app already.
+        Decision::Reject(rejection) | Decision::KeepForm(rejection) => {
+            Err(refusal(rejection, context, &request, &decided.cookie))
+        }
+        Decision::Own(_) => Err(internal),
+    }
+}
+
+/// Which login the browser is sent to.
+enum Way<'a> {
+    New,
+    /// A stronger or fresher one of the user of this session.
+    StepUp(&'a LiveSession),
+    /// One in silence of the user of this session.
+    Renew(&'a LiveSession),
+}
+
+/// Sends the browser to log in.
+async fn login(
+    gateway: &Arc<Gateway>,
+    context: &mut Context,
+    request: &RequestView<'_>,
+    caller: &Caller,
+    way: Way<'_>,
+    now: Timestamp,
+) -> Answer {
+    context.decision = match way {
+        Way::New => "login",
+        Way::StepUp(_) => "step_up",
+        Way::Renew(_) => "renew",
+    };
+    context.outcome = RequestOutcome::Login;
+    let snapshot = &*Arc::clone(&context.live).snapshot;
+    let (Some(origin), Some(route)) = (&context.origin, &context.route) else {
+        return Failure::internal().tell(context.kind, snapshot, &context.request_id);
+    };
+    let call = call(gateway, snapshot, request, origin, context, caller, now);
+    match way {
+        Way::New => endpoints::begin_login(&call, route).await,
+        Way::StepUp(live) => endpoints::step_up::begin(&call, route, live).await,
+        Way::Renew(live) => endpoints::step_up::renew(&call, route, live).await,
+    }
+}
+
+fn refusal(
+    rejection: Rejection,
+    context: &mut Context,
+    request: &RequestView<'_>,
+    cookie: &CookieState,
+) -> Answer {
+    context.decision = "reject";
+    context.outcome = RequestOutcome::Refused;
+    respond::rejection(rejection, &context.live.snapshot, request, context, cookie)
+}
+
 /// Asks the core, and fetches what it asks for.
 async fn decide(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     snapshot: &Snapshot,
     request: &RequestView<'_>,
     now: Timestamp,
@@ -192,6 +265,9 @@ async fn decide(
                     Some(live) => SessionFact::Found(live),
                     None => gateway.find_session(id, snapshot, now).await,
                 };
+            }
+            Step::NeedFresh(live, patience) => {
+                facts.refresh = gateway.refresh(&live, Wish::Due, patience, now).await;
             }
             Step::NeedToken(settings, token) => {
                 facts.token = gateway.tokens.find(token, &settings, snapshot, now).await;
@@ -308,7 +384,7 @@ async fn answer_own(
 }
 
 fn call<'a>(
-    gateway: &'a Gateway,
+    gateway: &'a Arc<Gateway>,
     snapshot: &'a Snapshot,
     request: &'a RequestView<'a>,
     origin: &'a Arc<crate::routes::Origin>,

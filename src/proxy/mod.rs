@@ -11,6 +11,7 @@ mod convert;
 mod forward;
 mod gate;
 mod health;
+mod relay;
 mod respond;
 mod upstreams;
 
@@ -27,6 +28,7 @@ use pingora::modules::http::HttpModules;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::FailToProxy;
 use pingora::proxy::ProxyHttp;
+use pingora::proxy::ProxyWarnLogContext;
 use pingora::proxy::Session;
 
 pub use app::GatewayApp;
@@ -141,6 +143,15 @@ impl ProxyHttp for SharedProxy {
         forward::request(&self.0.gateway, session, request, context)
     }
 
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> pingora::Result<()> {
+        relay::answered(&self.0.gateway, session, response, context).await
+    }
+
     async fn response_filter(
         &self,
         _session: &mut Session,
@@ -171,6 +182,16 @@ impl ProxyHttp for SharedProxy {
 
     // What is worth telling is told once, by us: pingora's own lines can hold parts of requests.
     fn suppress_error_log(&self, _: &Session, _: &Context, _: &pingora::Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Context,
+        _: &pingora::Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
         true
     }
 

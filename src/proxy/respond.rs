@@ -84,6 +84,15 @@ fn worded(
             return step_up_required(snapshot, request, context, cookie);
         }
         Rejection::StoreUnavailable => Failure::store_unavailable(),
+        Rejection::IdentityProviderUnavailable => {
+            let id = match cookie {
+                CookieState::Live(live) => live.session.identity.identity_provider.as_str(),
+                _ => "",
+            };
+            let provider = snapshot.identity_provider(id);
+            let name = provider.map_or(id, |provider| provider.settings().name.as_str());
+            Failure::identity_provider_unavailable(name)
+        }
         Rejection::TokenRequired
         | Rejection::TokenUnclear(_)
         | Rejection::TokenInvalid(_)
@@ -279,6 +288,14 @@ pub async fn failed(
     error: &pingora::Error,
     context: &mut Context,
 ) -> FailToProxy {
+    if let Some(answer) = context.instead.take() {
+        let error_code = answer.status.as_u16();
+        let _ = send(session, context, answer).await;
+        return FailToProxy {
+            error_code,
+            can_reuse_downstream: false,
+        };
+    }
     let is_timeout = matches!(
         error.etype(),
         ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout

@@ -22,6 +22,8 @@ pub enum OwnPath {
     Userinfo,
     /// Forward-auth for other proxies.
     Auth,
+    /// The renewal of a session's tokens.
+    Refresh,
     /// Keys of our assertions and client assertions.
     Jwks,
     /// Metadata of the API that the route at this place of the file leads to.
@@ -40,6 +42,7 @@ impl OwnPath {
             "/signed_out" => Self::SignedOut,
             "/userinfo" => Self::Userinfo,
             "/auth" => Self::Auth,
+            "/refresh" => Self::Refresh,
             "/jwks" => Self::Jwks,
             _ => Self::Unknown,
         }
@@ -55,6 +58,7 @@ impl OwnPath {
             Self::SignedOut => "signed_out",
             Self::Userinfo => "userinfo",
             Self::Auth => "auth",
+            Self::Refresh => "refresh",
             Self::Jwks => "jwks",
             Self::ProtectedResource(_) => "protected_resource",
             Self::Unknown => "unknown",

@@ -238,7 +238,8 @@ async fn serve(
         let _ = service.await;
     }
     let deadline = Instant::now() + drain_timeout;
-    while proxy.in_flight() > 0 && Instant::now() < deadline {
+    while (proxy.in_flight() > 0 || gateway.refreshes_under_way() > 0) && Instant::now() < deadline
+    {
         tokio::time::sleep(DRAIN_STEP).await;
     }
     match proxy.in_flight() {

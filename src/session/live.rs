@@ -10,6 +10,8 @@ use crate::identity::HeaderList;
 use crate::identity::IdentityHeaders;
 use crate::identity::PreparedHeaders;
 use crate::session::id::SessionKey;
+use crate::session::renewal::Renewal;
+use crate::session::settings::SessionSettings;
 use crate::session::value::Session;
 
 /// A session as requests use it. Headers are made once for each kind of settings, on first use.
@@ -22,12 +24,29 @@ pub struct LiveSession {
     last_seen: AtomicI64,
     last_stored: AtomicI64,
     headers: PreparedHeaders,
+    renewal: Renewal,
 }
 
 impl LiveSession {
     /// Wraps a session as it was read from or written to the store.
     pub fn new(key: SessionKey, session: Session, last_seen: Timestamp) -> Self {
+        let renewal = Renewal::of_stored(&session);
+        Self::with(key, session, last_seen, renewal)
+    }
+
+    /// Wraps a session whose tokens have been renewed at `now`.
+    pub fn renewed(
+        key: SessionKey,
+        session: Session,
+        last_seen: Timestamp,
+        now: Timestamp,
+    ) -> Self {
+        Self::with(key, session, last_seen, Renewal::new(Some(now)))
+    }
+
+    fn with(key: SessionKey, session: Session, last_seen: Timestamp, renewal: Renewal) -> Self {
         Self {
+            renewal,
             key,
             session,
             last_seen: AtomicI64::new(last_seen.0),
@@ -51,6 +70,27 @@ impl LiveSession {
                 .last_stored
                 .compare_exchange(stored, now.0, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
+    }
+
+    /// Whether its tokens are to be renewed before it is used, and may be: no failure was a moment ago.
+    pub fn is_refresh_due(&self, settings: &SessionSettings, now: Timestamp) -> bool {
+        let margin = settings.refresh_before_expiry;
+        self.renewal.is_due(&self.session, &self.key, margin, now)
+    }
+
+    /// Whether the last renewal failed a moment ago.
+    pub fn is_refresh_held_back(&self, now: Timestamp) -> bool {
+        self.renewal.is_backing_off(now)
+    }
+
+    /// Notes a renewal that failed.
+    pub fn refresh_failed(&self, now: Timestamp) {
+        self.renewal.failed(now);
+    }
+
+    /// Whether its tokens were renewed a moment ago.
+    pub fn is_just_renewed(&self, now: Timestamp) -> bool {
+        self.renewal.is_recent(now)
     }
 
     /// The headers for `settings`, one of `all` kinds that routes have.

@@ -144,14 +144,14 @@ struct Stored {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use serde_json::Map;
 
     use super::*;
 
-    fn session() -> Session {
+    pub(in crate::session) fn session() -> Session {
         Session {
             identity: Identity {
                 identity_provider: "corp".to_owned(),

@@ -74,6 +74,18 @@ label_values! {
 }
 
 label_values! {
+    /// How the renewal of a session's tokens ended.
+    RefreshOutcome {
+        /// The session has new tokens.
+        Renewed = "renewed",
+        /// It did not work; the session is as it was.
+        Kept = "kept",
+        /// The session has ended.
+        Ended = "ended",
+    }
+}
+
+label_values! {
     /// How a reload of the settings ended.
     ReloadOutcome {
         /// The new settings are in force.
@@ -113,6 +125,7 @@ struct Inner {
     requests: Vec<Counter>,
     request_duration: DurationHistogram,
     logins: CounterFamily,
+    refreshes: CounterFamily,
     idp_metadata_stale: GaugeFamily,
     config_reloads: CounterFamily,
     sessions_cached: Gauge,
@@ -136,6 +149,12 @@ impl Metrics {
         );
         let logins = CounterFamily::default();
         registry.register("logins", "Logins by how they ended", logins.clone());
+        let refreshes = CounterFamily::default();
+        registry.register(
+            "refreshes",
+            "Renewals of sessions' tokens by how they ended",
+            refreshes.clone(),
+        );
         let idp_metadata_stale = GaugeFamily::default();
         registry.register(
             "idp_metadata_stale",
@@ -184,6 +203,7 @@ impl Metrics {
             ),
             request_duration,
             logins,
+            refreshes,
             idp_metadata_stale,
             config_reloads,
             sessions_cached,
@@ -234,6 +254,15 @@ impl Metrics {
             ("outcome", outcome.as_str().to_owned()),
         ];
         self.0.logins.get_or_create(&labels).inc();
+    }
+
+    /// Counts a renewal of a session's tokens that has ended.
+    pub fn refresh(&self, idp: &str, outcome: RefreshOutcome) {
+        let labels = vec![
+            ("idp", self.idp(idp)),
+            ("outcome", outcome.as_str().to_owned()),
+        ];
+        self.0.refreshes.get_or_create(&labels).inc();
     }
 
     /// Notes whether metadata or keys of an identity provider are older than they should be.

@@ -40,8 +40,10 @@ function replaced(text, values) {
  * Runs the example `name` with an identity provider for each {id: port written in the file} and calls `show`. `api` is
  * {scope, format} where the application is an API for whose address the provider issues tokens: a recorder stands in its place.
  * With `isTwice` a second gateway runs from the same file with other ports: `beside` is its port.
+ * `live` are more addresses to be put in place of those in the file.
  */
-async function run(name, providers, { env = {}, files = {}, api, isTwice = false }, show) {
+async function run(name, providers, options, show) {
+  const { env = {}, files = {}, api, isTwice = false, live = {}, accessTokenSeconds } = options
   const [port, adminPort, beside, besideAdmin] = await freePorts(4)
   const origin = `http://${api ? 'api' : 'wiki'}.localhost:${port}`
   const app = await (api ? startRecorder() : startApp())
@@ -52,6 +54,7 @@ async function run(name, providers, { env = {}, files = {}, api, isTwice = false
       clients: [registration(id, [origin]), ...(api ? [APP, ...machines('robot', 'stranger')] : [])],
       claimsIn: id === 'partners' ? 'userinfo' : 'id_token',
       resources: api && { [origin]: api, [OTHER_API]: api },
+      accessTokenSeconds,
     })
   }
   const secrets = []
@@ -60,6 +63,7 @@ async function run(name, providers, { env = {}, files = {}, api, isTwice = false
       ':8080': `:${port}`,
       ':9090': `:${adminPort}`,
       'http://127.0.0.1:3000': app.url,
+      ...live,
       ...Object.fromEntries(Object.entries(providers).map(([id, written]) => [`http://127.0.0.1:${written}`, idps[id].issuer])),
     })
     const gateways = [await startGateway({ yaml, adminPort, env, files })]
@@ -241,5 +245,35 @@ test('redis: a login at one gateway counts at the other, and so does a sign-out'
     })
   } finally {
     await redis.stop()
+  }
+})
+
+test('relay: the API is called with the user\'s own token, a fresh one each time', async () => {
+  const recorder = await startRecorder()
+  const options = { files: { 'staff-secret': `${SECRET}\n` }, live: { 'http://127.0.0.1:4000': recorder.url }, accessTokenSeconds: 4 }
+  try {
+    await run('relay', { staff: 9400 }, options, async ({ origin, idps: { staff } }) => {
+      const client = new HttpClient()
+      assert.equal((await client.logIn(`${origin}/page`, 'alice')).status, 200)
+      const seen = new Set()
+      const deadline = Date.now() + NOTICED_MS_MAX
+      while (seen.size < 3) {
+        assert.ok(Date.now() < deadline, 'the token is renewed')
+        for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']) {
+          assert.equal((await client.request(`${origin}/crm/orders?x=1`, { method, headers: SCRIPT })).status, 200)
+          const { target, headers, method: sent } = recorder.requests.at(-1)
+          assert.deepEqual([sent, target, headers.cookie, headers['x-forwarded-user']], [method, '/orders?x=1', undefined, undefined])
+          seen.add(headers.authorization.join())
+        }
+        const [authorization] = recorder.requests.at(-1).headers.authorization
+        const answer = await new HttpClient().request(`${staff.issuer}/me`, { headers: { authorization } })
+        assert.equal(JSON.parse(answer.text).sub, 'subject-of-alice')
+        await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS))
+      }
+      const stranger = await new HttpClient().request(`${origin}/crm/orders`, { headers: SCRIPT })
+      assert.equal(stranger.status, 401)
+    })
+  } finally {
+    await recorder.stop()
   }
 })

@@ -140,6 +140,8 @@ async function settings({ clients, accounts, claimsIn, accessTokenSeconds, resou
     loadExistingGrant: grantEverythingAsked,
     // offline_access is dropped by oidc-provider unless a consent page is shown, and there is none here.
     issueRefreshToken: (_, client) => client.grantTypeAllowed('refresh_token'),
+    // Each is used once; when one comes twice, all that came by the login ends.
+    rotateRefreshToken: true,
     interactions: { policy, url: (_, interaction) => `/interaction/${interaction.uid}` },
     cookies: {
       keys: [`cookies of ${suffix}`],

@@ -29,6 +29,8 @@ mod logout;
 mod parsing;
 mod preserved;
 mod reauthentication;
+mod refresh;
+mod relay;
 mod reload;
 mod return_to;
 mod sessions;

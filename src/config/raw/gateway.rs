@@ -151,7 +151,8 @@ pub struct Sessions {
     /// A session ends this long after its login, whatever happens. Default: `8h`.
     #[schemars(extend("pattern" = DURATION, "default" = "8h"))]
     pub max_lifetime: Option<String>,
-    /// Access tokens are renewed this long before they end. Default: `60s`.
+    /// Access tokens are renewed this long before they end, but not before half of their life. The
+    /// identity provider has to give refresh tokens: see `scopes`. Default: `60s`.
     #[schemars(extend("pattern" = DURATION, "default" = "60s"))]
     pub refresh_before_expiry: Option<String>,
     /// After this long the browser makes a silent round trip (`prompt=none`) to the identity provider.

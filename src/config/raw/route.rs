@@ -229,8 +229,9 @@ pub struct IdentityHeaders {
     /// `{X-Department: department}`.
     #[schemars(extend("default" = {}))]
     pub set: Option<BTreeMap<String, String>>,
-    /// Header that carries the user's access token; `authorization` stands for `Authorization: Bearer`.
-    /// Default: none. Example: `X-Forwarded-Access-Token`.
+    /// Header that carries the user's access token, renewed before it ends; `authorization` stands for
+    /// `Authorization: Bearer` and makes the route a relay to an API: a request that the API refuses with
+    /// 401 is sent once more with a new token. Default: none. Example: `X-Forwarded-Access-Token`.
     pub access_token: Option<String>,
     /// A statement about the user as a JWT, signed by the gateway. Default: none, but with the preset
     /// `pomerium` there is one.

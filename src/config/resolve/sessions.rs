@@ -101,10 +101,6 @@ pub fn sessions(
             "no session lives that long: `max_lifetime` is not longer",
         );
     }
-    let unused = [("refresh_before_expiry", raw.refresh_before_expiry.is_some())];
-    for (key, _) in unused.iter().filter(|(_, is_given)| *is_given) {
-        context.warning(&path.key(key), "this version does not renew anything yet");
-    }
     SessionSettings {
         idle_timeout,
         max_lifetime,

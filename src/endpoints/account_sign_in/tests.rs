@@ -36,7 +36,7 @@ routes:
 const HASH: &str = "$argon2id$v=19$m=7168,t=5,p=1$c29tZXNhbHRzb21lc2FsdA$Ab6+sBE+Tsn+6D2ktLNSwf7zGnZPIzn8umPKJj3WcwM";
 
 struct Place {
-    gateway: Gateway,
+    gateway: Arc<Gateway>,
     accounts: Arc<Accounts>,
     now: Timestamp,
 }
@@ -60,7 +60,7 @@ impl Place {
         };
         let accounts = vec![account("alice", true), account("bob", false)];
         Self {
-            gateway: Gateway::new(snapshot, sessions, metrics),
+            gateway: Arc::new(Gateway::new(snapshot, sessions, metrics)),
             accounts: Arc::new(Accounts::new(accounts, Secret::new([1; 32])).unwrap()),
             now: NOW,
         }

@@ -4,6 +4,8 @@
 //! a complaint for each failure. Every answer can be bent by a hook on its value, or replaced byte for
 //! byte. It has no login page: the authorization endpoint redirects straight back.
 
+mod refresh;
+
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,6 +26,9 @@ use super::keys;
 use super::keys::Signer;
 use super::secrets::Secrets;
 
+pub use refresh::RefreshTokens;
+use refresh::is_refresh;
+
 /// The client id the gateway is registered under.
 pub const CLIENT_ID: &str = "gateway";
 
@@ -31,6 +36,7 @@ pub const CLIENT_ID: &str = "gateway";
 pub type Case<T> = (&'static str, fn(&mut T));
 
 type Hook<T> = Option<Box<dyn Fn(&mut T) + Send + Sync>>;
+type OnRefresh = Arc<dyn Fn(Reply) -> Reply + Send + Sync>;
 type Replace = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
 
 /// How the double departs from the truth. Each hook changes a value that is right until then.
@@ -50,6 +56,9 @@ pub struct Lies {
     pub silent_error: Option<&'static str>,
     /// Keys by which the client proves itself instead of by its secret, as a JWK set.
     pub client_keys: Option<Value>,
+    /// What happens to the answer of a refresh after it has been worked out, and before it is sent.
+    pub on_refresh: Option<OnRefresh>,
+    pub refresh_tokens: RefreshTokens,
     /// Whole answers, by path.
     pub replaced: BTreeMap<&'static str, Replace>,
 }
@@ -67,6 +76,8 @@ struct State {
     user: Map<String, Value>,
     codes: BTreeMap<String, Grant>,
     refresh_tokens: BTreeMap<String, Grant>,
+    /// Refresh tokens that have been used, and what came for them.
+    used: BTreeMap<String, Value>,
     /// `jti` of the assertions seen so far.
     assertions: BTreeSet<String>,
     complaints: Vec<String>,
@@ -103,6 +114,8 @@ impl Idp {
             signer: Signer::Rs256,
             silent_error: None,
             client_keys: None,
+            on_refresh: None,
+            refresh_tokens: RefreshTokens::Rotate,
             replaced: BTreeMap::new(),
         };
         let state = State {
@@ -110,6 +123,7 @@ impl Idp {
             user: alice(),
             codes: BTreeMap::new(),
             refresh_tokens: BTreeMap::new(),
+            used: BTreeMap::new(),
             assertions: BTreeSet::new(),
             complaints: Vec::new(),
         };
@@ -230,7 +244,15 @@ impl Inner {
                 Reply::json(200, &set)
             }
             ("GET", "/authorize") => self.authorize(request),
-            ("POST", "/token") => self.token(request),
+            ("POST", "/token") => {
+                let reply = self.token(request);
+                let on_refresh = self.state.lock().unwrap().lies.on_refresh.clone();
+                match on_refresh.filter(|_| is_refresh(request)) {
+                    // Without the lock: it may take its time.
+                    Some(on_refresh) => on_refresh(reply),
+                    None => reply,
+                }
+            }
             ("GET" | "POST", "/userinfo") => {
                 let state = &mut *self.state.lock().unwrap();
                 let mut claims = Value::Object(state.user.clone());
@@ -332,7 +354,18 @@ impl Inner {
         }
         let refresh = value_of(&form, "refresh_token").unwrap_or_default();
         let code = value_of(&form, "code").unwrap_or_default();
+        let policy = state.lies.refresh_tokens;
+        if let Some(answer) = state.used.get(refresh) {
+            if policy == RefreshTokens::RotateWithGrace {
+                return Reply::json(200, answer);
+            }
+            state.refresh_tokens.clear();
+            return refused(state, 400, "invalid_grant", "a refresh token came twice");
+        }
         let grant = match value_of(&form, "grant_type") {
+            Some("refresh_token") if policy == RefreshTokens::Keep => {
+                state.refresh_tokens.get(refresh).cloned()
+            }
             Some("refresh_token") => state.refresh_tokens.remove(refresh),
             Some("authorization_code") => state.codes.remove(code),
             _ => None,
@@ -356,7 +389,15 @@ impl Inner {
         } else {
             grant.nonce = None;
         }
-        let response = self.tokens(state, grant);
+        let mut response = self.tokens(state, grant);
+        let brings_none =
+            policy == RefreshTokens::None || policy == RefreshTokens::Keep && !refresh.is_empty();
+        if let (true, Some(members)) = (brings_none, response.as_object_mut()) {
+            members.remove("refresh_token");
+        }
+        if !refresh.is_empty() && policy != RefreshTokens::Keep {
+            state.used.insert(refresh.to_owned(), response.clone());
+        }
         Reply::json(200, &response)
     }
 

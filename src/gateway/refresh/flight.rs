@@ -1,0 +1,297 @@
+//! One renewal of one session's tokens, alone among all gateways that share the store.
+//!
+//! A lease keeps two gateways from using one refresh token; whoever gets it late finds the winner's
+//! result in the store and takes it. What must never happen, that a renewal brings a session back which
+//! has ended meanwhile, is kept from happening by the store's compare-and-set, not by the lease.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio::time::sleep;
+
+use crate::clock;
+use crate::decision::RefreshFact;
+use crate::gateway::Gateway;
+use crate::gateway::Snapshot;
+use crate::gateway::sessions::StoredSession;
+use crate::identity::Identity;
+use crate::identity::IdentityProblem;
+use crate::outbound::IdentityProvider;
+use crate::outbound::RefreshError;
+use crate::outbound::Refreshed;
+use crate::outbound::RevokedToken;
+use crate::random;
+use crate::session::LiveSession;
+use crate::session::Session;
+use crate::store::Owner;
+use crate::telemetry::audit;
+use crate::telemetry::audit::AuditEvent;
+use crate::telemetry::audit::SessionEnd;
+use crate::telemetry::metrics::RefreshOutcome;
+
+/// A lease that nobody renews ends after this long: what a gateway that was killed costs.
+const LEASE: Duration = Duration::from_secs(10);
+/// How often it is renewed while the call runs.
+const LEASE_RENEWAL: Duration = Duration::from_secs(3);
+/// How often the store is asked whether another gateway is done.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long another gateway is waited for: two calls with their deadlines, and what a lease has left.
+const OTHER_MAX: Duration = Duration::from_secs(30);
+/// How often new tokens are written before they are given up: with a pause that doubles from
+/// [`WRITE_PAUSE_MIN`], about twelve seconds. A rotated refresh token that is lost is a user logged out.
+const WRITES_MAX: u32 = 9;
+/// The first pause.
+const WRITE_PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// One renewal.
+pub(super) struct Flight {
+    gateway: Arc<Gateway>,
+    snapshot: Arc<Snapshot>,
+    live: Arc<LiveSession>,
+    owner: Owner,
+}
+
+impl Flight {
+    /// Of the tokens of `live`, under the settings in force.
+    pub(super) fn new(gateway: Arc<Gateway>, live: Arc<LiveSession>) -> Self {
+        Self {
+            snapshot: gateway.snapshot(),
+            gateway,
+            live,
+            owner: random::bytes(),
+        }
+    }
+
+    /// Renews them, once no other gateway does.
+    pub(super) async fn run(self) -> RefreshFact {
+        let id = &self.live.session.identity.identity_provider;
+        let Some(provider) = self.snapshot.identity_provider(id) else {
+            return RefreshFact::Unavailable;
+        };
+        let give_up = Instant::now() + OTHER_MAX;
+        loop {
+            match self.lease().await {
+                Some(true) => break,
+                Some(false) if Instant::now() < give_up => (),
+                Some(false) | None => return self.kept(),
+            }
+            sleep(LOOK_EVERY).await;
+            match self.look().await.map(|stored| self.news(&stored)) {
+                Ok(None) => (),
+                Ok(Some(live)) => return self.used(live),
+                Err(fact) => return fact,
+            }
+        }
+        let fact = self.with_lease(provider).await;
+        self.gateway
+            .sessions
+            .release(self.live.key, self.owner)
+            .await;
+        fact
+    }
+
+    /// Takes or renews the lease. None: the store cannot say.
+    async fn lease(&self) -> Option<bool> {
+        let now = clock::now();
+        let until = now.after(LEASE);
+        let lease = (self.gateway.sessions).lease(self.live.key, self.owner, until, now);
+        lease.await.ok()
+    }
+
+    /// The session as the store has it now.
+    ///
+    /// # Errors
+    /// The session has ended, or the store cannot say.
+    async fn look(&self) -> Result<StoredSession, RefreshFact> {
+        let sessions = &self.gateway.sessions;
+        let stored = sessions.stored(self.live.key, &self.snapshot.keys, clock::now());
+        match stored.await {
+            Ok(Some(stored)) => Ok(stored),
+            Ok(None) => {
+                sessions.forget(self.live.key);
+                Err(RefreshFact::Ended)
+            }
+            Err(_) => Err(self.kept()),
+        }
+    }
+
+    async fn with_lease(&self, provider: &Arc<IdentityProvider>) -> RefreshFact {
+        // The lease may have become free because its holder is done.
+        let stored = match self.look().await {
+            Ok(stored) => stored,
+            Err(fact) => return fact,
+        };
+        if let Some(live) = self.news(&stored) {
+            return self.used(live);
+        }
+        let id = &*provider.settings().id;
+        let refreshed = match self.call(provider, &stored.session).await {
+            Ok(refreshed) => refreshed,
+            Err(error) if error.ends_session() => return self.ended(id, &error).await,
+            Err(error) => {
+                tracing::warn!(idp = id, reason = %error, "tokens are not renewed");
+                return self.kept();
+            }
+        };
+        match person(provider, &stored.session, &refreshed) {
+            Ok(identity) => self.write(provider, stored, identity, refreshed).await,
+            Err(problem) => self.ended(id, &problem).await,
+        }
+    }
+
+    /// Asks the provider, and keeps the lease meanwhile.
+    async fn call(
+        &self,
+        provider: &IdentityProvider,
+        session: &Session,
+    ) -> Result<Refreshed, RefreshError> {
+        let call = provider.refresh(session, clock::now());
+        tokio::pin!(call);
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut call => return result,
+                () = sleep(LEASE_RENEWAL) => (),
+            }
+            // Lost or not, the call is under way: its result has to be written.
+            let _ = self.lease().await;
+        }
+    }
+
+    /// Writes the new tokens into the store.
+    async fn write(
+        &self,
+        provider: &Arc<IdentityProvider>,
+        mut stored: StoredSession,
+        identity: Identity,
+        refreshed: Refreshed,
+    ) -> RefreshFact {
+        let id = &*provider.settings().id;
+        let before = stored.session.tokens.clone();
+        let sessions = &self.gateway.sessions;
+        let sealing = (&*self.snapshot.keys, &self.snapshot.policy.sessions);
+        let mut pause = WRITE_PAUSE_MIN;
+        for _ in 0..WRITES_MAX {
+            let session = Session {
+                identity: identity.clone(),
+                sid: (refreshed.sid.clone()).or_else(|| stored.session.sid.clone()),
+                tokens: refreshed.tokens.clone(),
+                ..stored.session.clone()
+            };
+            let (key, version) = (self.live.key, stored.version);
+            let last_seen = self.live.last_seen().max(stored.last_seen);
+            let now = clock::now();
+            let replaced = sessions.replace(key, version, &session, last_seen, sealing, now);
+            match replaced.await {
+                Ok(true) => {
+                    self.gateway.metrics.refresh(id, RefreshOutcome::Renewed);
+                    let live = LiveSession::renewed(key, session, last_seen, now);
+                    return self.used(live);
+                }
+                // Somebody was first. Whoever ended the session wins; whoever renewed it, too.
+                Ok(false) => match self.look().await {
+                    Ok(changed) if changed.session.tokens.are(&before) => {
+                        stored = changed;
+                        continue;
+                    }
+                    // A write whose answer was lost has happened all the same.
+                    Ok(changed) => return self.used(self.read(&changed)),
+                    Err(RefreshFact::Ended) => {
+                        self.gateway.metrics.refresh(id, RefreshOutcome::Ended);
+                        revoke(provider, &refreshed).await;
+                        return RefreshFact::Ended;
+                    }
+                    Err(_) => (),
+                },
+                Err(_) => (),
+            }
+            sleep(pause).await;
+            pause *= 2;
+            // Nobody else may use the old refresh token meanwhile.
+            let _ = self.lease().await;
+        }
+        tracing::error!(idp = id, "new tokens of a session could not be stored");
+        self.kept()
+    }
+
+    /// What another gateway, or an earlier renewal, has put into the store, if it is fit for use.
+    fn news(&self, stored: &StoredSession) -> Option<LiveSession> {
+        if stored.session.tokens.are(&self.live.session.tokens) {
+            return None;
+        }
+        let settings = &self.snapshot.policy.sessions;
+        Some(self.read(stored)).filter(|live| !live.is_refresh_due(settings, clock::now()))
+    }
+
+    fn read(&self, stored: &StoredSession) -> LiveSession {
+        let last_seen = self.live.last_seen().max(stored.last_seen);
+        LiveSession::new(self.live.key, stored.session.clone(), last_seen)
+    }
+
+    /// Lets requests use it from now on.
+    fn used(&self, live: LiveSession) -> RefreshFact {
+        let live = Arc::new(live);
+        self.gateway.sessions.use_from_now(&live);
+        // A reload in between may have removed the key that the session is sealed with.
+        if !Arc::ptr_eq(&self.gateway.snapshot(), &self.snapshot) {
+            self.gateway.sessions.forget(live.key);
+        }
+        RefreshFact::Renewed(live)
+    }
+
+    /// It did not work; the session is as it was, and is left alone for a while.
+    fn kept(&self) -> RefreshFact {
+        let id = &self.live.session.identity.identity_provider;
+        self.live.refresh_failed(clock::now());
+        self.gateway.metrics.refresh(id, RefreshOutcome::Kept);
+        RefreshFact::Unavailable
+    }
+
+    /// The session has ended.
+    async fn ended(&self, id: &str, reason: &(dyn fmt::Display + Sync)) -> RefreshFact {
+        tracing::info!(idp = id, %reason, "a session ends: its tokens are not renewed");
+        self.gateway.metrics.refresh(id, RefreshOutcome::Ended);
+        // Where the store cannot delete it, the next request comes here again.
+        if let Ok(true) = self.gateway.sessions.end(self.live.key).await {
+            let identity = &self.live.session.identity;
+            let person = audit::Person {
+                subject: &identity.subject,
+                user: &identity.user,
+            };
+            let origin = audit::Origin {
+                request_id: None,
+                client_address: None,
+                idp: Some(id),
+            };
+            let cause = SessionEnd::RefreshRefused;
+            AuditEvent::SessionEnded { person, cause }.emit(&origin);
+        }
+        RefreshFact::Ended
+    }
+}
+
+/// Who the person is by the new claims.
+fn person(
+    provider: &IdentityProvider,
+    before: &Session,
+    refreshed: &Refreshed,
+) -> Result<Identity, IdentityProblem> {
+    let settings = provider.settings();
+    let Some(claims) = refreshed.claims.clone() else {
+        return Ok(before.identity.clone());
+    };
+    Identity::of_person(&settings.id, claims, &settings.claims, &settings.roles)
+}
+
+/// The session has ended while its tokens were renewed: nobody will use the new ones, so nobody shall.
+async fn revoke(provider: &IdentityProvider, refreshed: &Refreshed) {
+    let tokens = &refreshed.tokens;
+    let (token, kind) = match (&tokens.refresh_token, &tokens.access_token) {
+        (Some(token), _) => (token, RevokedToken::Refresh),
+        (None, Some(token)) => (token, RevokedToken::Access),
+        (None, None) => return,
+    };
+    provider.revoke(token, kind, clock::now()).await;
+}
