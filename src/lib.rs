@@ -67,7 +67,9 @@
 //! snapshot from the whole file and swaps it; it never changes one.
 //!
 //! The fast path is a session seen before: one scan of the cookies, one look-up by the hash of the
-//! id, and the insertion of header values that were made when the session was first used. No
+//! id, and the insertion of header values that were made when the session was first used. It counts
+//! while the store has told its changes within the last second (`gateway/feed.rs`), and the request is
+//! noted by its session, so that it can be ended with it (`gateway/streams.rs`). No
 //! parsing of tokens, no cryptography but one hash, no trip to the store. An access token seen before
 //! costs the same: its hash, one look-up, and a glance at whether its issuer's keys are still the ones it
 //! was verified with.
@@ -97,6 +99,7 @@
 //! - A visitor without a session costs no memory: a login under way lives in a sealed cookie. Where a route
 //!   keeps forms over a login, their number and size have a bound.
 //! - Everything from outside has a limit, a named constant with its reason.
+//! - A session that has ended has ended everywhere within a second, and nothing that ran under it runs on.
 //! - No secret, token, code or cookie is in a log line, a metric or a page.
 //!
 //! # Choices and why

@@ -1,19 +1,35 @@
-//! The admin listener: health and metrics, apart from what the public can reach.
+//! The admin listener: health, metrics and administration, apart from what the public can reach.
+//!
+//! Health and metrics are for anybody who reaches it. All below `/admin/` is for those who know the token
+//! in a file that only the gateway's user can read.
+
+mod sessions;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use http::HeaderMap;
 use http::Response;
 use http::StatusCode;
+use http::header;
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
+use serde_json::json;
 
 use crate::gateway::Gateway;
+use crate::secret::Secret;
 use crate::telemetry::metrics;
 use crate::telemetry::metrics::Freshness;
 
+/// Where administration is.
+const ADMIN: &str = "/admin/";
+
 /// Answers on the admin listener.
-pub struct Admin(pub Arc<Gateway>);
+pub struct Admin {
+    gateway: Arc<Gateway>,
+    token: Secret<String>,
+}
 
 #[async_trait]
 impl ServeHttp for Admin {
@@ -31,6 +47,7 @@ impl ServeHttp for Admin {
                 TEXT,
                 "only GET\n".to_owned(),
             ),
+            (_, path) if path.starts_with(ADMIN) => self.administer(session).await,
             _ => (StatusCode::NOT_FOUND, TEXT, "not found\n".to_owned()),
         };
         let mut response = Response::builder()
@@ -40,7 +57,14 @@ impl ServeHttp for Admin {
             .header("cache-control", "no-store")
             .header("x-content-type-options", "nosniff");
         if status == StatusCode::METHOD_NOT_ALLOWED {
-            response = response.header("allow", "GET, HEAD");
+            let allowed = match path.starts_with(ADMIN) {
+                true => "GET, HEAD, DELETE",
+                false => "GET, HEAD",
+            };
+            response = response.header("allow", allowed);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response = response.header("www-authenticate", "Bearer");
         }
         let body = if is_head {
             Vec::new()
@@ -51,13 +75,56 @@ impl ServeHttp for Admin {
     }
 }
 
+const BEARER: &[u8] = b"Bearer ";
 const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
 
 impl Admin {
+    /// The listener of `gateway`, with administration for those who know `token`.
+    pub fn new(gateway: Arc<Gateway>, token: Secret<String>) -> Self {
+        Self { gateway, token }
+    }
+
+    async fn administer(&self, session: &ServerSession) -> (StatusCode, &'static str, String) {
+        let header = session.req_header();
+        if !self.is_authorized(&header.headers) {
+            // The same for every path: who has no token learns nothing.
+            let body = json!({"error": "unauthorized"});
+            return (StatusCode::UNAUTHORIZED, JSON, format!("{body}\n"));
+        }
+        let query = header.uri.query().unwrap_or_default();
+        let (status, body) = match (header.method.as_str(), header.uri.path()) {
+            ("GET" | "HEAD", "/admin/v1/sessions") => sessions::list(&self.gateway, query).await,
+            ("DELETE", "/admin/v1/sessions") => {
+                let address = session.client_addr().and_then(|address| address.as_inet());
+                let address = address.map(std::net::SocketAddr::ip);
+                sessions::revoke(&self.gateway, query, address).await
+            }
+            (_, "/admin/v1/sessions") => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                json!({"error": "method_not_allowed"}),
+            ),
+            _ => (StatusCode::NOT_FOUND, json!({"error": "not_found"})),
+        };
+        (status, JSON, format!("{body}\n"))
+    }
+
+    fn is_authorized(&self, headers: &HeaderMap) -> bool {
+        let mut sent = headers.get_all(header::AUTHORIZATION).iter();
+        let (Some(value), None) = (sent.next(), sent.next()) else {
+            return false;
+        };
+        let shown = value.as_bytes().split_at_checked(BEARER.len());
+        shown.is_some_and(|(scheme, token)| {
+            scheme.eq_ignore_ascii_case(BEARER)
+                && verify_slices_are_equal(token, self.token.expose().as_bytes()).is_ok()
+        })
+    }
+
     /// Ready means: a request with a session can be decided. Identity providers do not count, since
     /// sessions and public pages work without them.
     async fn ready(&self) -> (StatusCode, &'static str, String) {
-        match self.0.sessions.check().await {
+        match self.gateway.sessions.check().await {
             Ok(()) => (StatusCode::OK, TEXT, "ready\n".to_owned()),
             Err(error) => {
                 tracing::warn!(%error, "not ready: the session store does not answer");
@@ -71,19 +138,19 @@ impl Admin {
     }
 
     fn metrics(&self) -> String {
-        for provider in self.0.snapshot().identity_providers() {
+        for provider in self.gateway.snapshot().identity_providers() {
             let freshness = if provider.is_stale() {
                 Freshness::Stale
             } else {
                 Freshness::Fresh
             };
-            self.0
+            self.gateway
                 .metrics
                 .idp_metadata(&provider.settings().id, freshness);
         }
-        self.0
+        self.gateway
             .metrics
-            .sessions_cached(self.0.sessions.cached_count());
-        self.0.metrics.encode()
+            .sessions_cached(self.gateway.sessions.cached_count());
+        self.gateway.metrics.encode()
     }
 }

@@ -13,6 +13,7 @@ mod hash_password;
 mod keygen;
 mod run;
 mod schema;
+mod session;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,6 +67,9 @@ enum Command {
     /// Reads one line from standard input, without its line end; on a terminal it asks twice and
     /// shows nothing. The hash is Argon2id, as a PHC string, alone on standard output.
     HashPassword,
+    /// Sessions of the running gateway: who is logged in, and ending it.
+    #[command(subcommand)]
+    Session(session::SessionCommand),
 }
 
 /// Runs the command that the arguments name.
@@ -82,5 +86,6 @@ pub fn main() -> ExitCode {
         Command::Schema => schema::schema(),
         Command::Keygen => keygen::keygen(),
         Command::HashPassword => hash_password::hash_password(),
+        Command::Session(command) => session::session(&command),
     }
 }

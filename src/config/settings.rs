@@ -23,6 +23,8 @@ pub struct Settings {
     pub listeners: Vec<Listener>,
     /// Address of the admin listener; none: there is none.
     pub admin: Option<SocketAddr>,
+    /// The file with the token of administrators.
+    pub admin_token: PathBuf,
     /// Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Where sessions are remembered.

@@ -84,6 +84,23 @@ impl Answer {
         Self::json(status, "application/json", value.to_string().into_bytes())
     }
 
+    /// A page without content that only these origins may have in a frame. Nothing else of ours may be
+    /// framed by anybody.
+    pub fn in_frame_of(origins: &[String]) -> Self {
+        let ancestors = match origins {
+            [] => "'none'".to_owned(),
+            origins => origins.join(" "),
+        };
+        let policy = format!("default-src 'none'; frame-ancestors {ancestors}");
+        let body = Bytes::from_static(
+            b"<!DOCTYPE html><html lang=\"en\"><title>Signed out</title></html>",
+        );
+        let mut answer = Self::new(StatusCode::OK, &policy, Some(HTML_CONTENT_TYPE), body);
+        // It knows no origins and would have the last word in some browsers.
+        answer.headers.remove(header::X_FRAME_OPTIONS);
+        answer
+    }
+
     /// Nothing but a status.
     pub fn empty(status: StatusCode) -> Self {
         Self::new(status, BARE_CONTENT_SECURITY_POLICY, None, Bytes::new())

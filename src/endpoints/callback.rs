@@ -284,7 +284,9 @@ async fn create_session(
         tokens: login.tokens,
     };
     let identity = session.identity.clone();
-    let new = new_session::begin(call, before, session).await?;
+    let new = new_session::begin(call, before, session, login.issued_at)
+        .await
+        .map_err(|failure| with_ways_on(call, failure, return_to))?;
     let answer = match &flow.form_id {
         Some(form_id) => kept_form::again(call, form_id, &identity, return_to).await,
         None => Ok(Answer::redirect(StatusCode::SEE_OTHER, return_to.as_str())),

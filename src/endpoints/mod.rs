@@ -17,6 +17,7 @@ mod kept_form;
 mod login;
 mod new_session;
 mod protected_resource;
+mod provider_logout;
 mod query;
 mod refresh;
 mod rounds;
@@ -76,6 +77,8 @@ pub async fn handle(own: &OwnPath, call: &Call<'_>) -> Answer {
     let methods: &[&str] = match own {
         OwnPath::SignIn | OwnPath::SignOut | OwnPath::Callback(_) => &["GET", "HEAD", "POST"],
         OwnPath::Refresh => &["POST"],
+        // What is wrong with a logout token is told in the words of its specification.
+        OwnPath::BackchannelLogout(_) => &[call.request.method],
         _ => &["GET", "HEAD"],
     };
     if *own != OwnPath::Auth && *own != OwnPath::Unknown && !methods.contains(&call.request.method)
@@ -88,6 +91,8 @@ pub async fn handle(own: &OwnPath, call: &Call<'_>) -> Answer {
         OwnPath::Callback(id) => callback::handle(call, id).await,
         OwnPath::SignOut => sign_out::sign_out(call).await,
         OwnPath::SignedOut => sign_out::signed_out(call),
+        OwnPath::BackchannelLogout(id) => provider_logout::back_channel(call, id).await,
+        OwnPath::FrontchannelLogout(id) => provider_logout::front_channel(call, id).await,
         OwnPath::Userinfo => userinfo::handle(call).await,
         OwnPath::Auth => forward_auth::handle(call).await,
         OwnPath::Refresh => refresh::handle(call).await,

@@ -1,11 +1,15 @@
 //! The last step of every login: a session with an id of its own in place of the one before.
 
+use http::StatusCode;
+
+use crate::clock::Timestamp;
 use crate::decision::CookieState;
 use crate::endpoints::Call;
 use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
 use crate::endpoints::former;
 use crate::endpoints::rounds;
+use crate::gateway::logout::NotCreated;
 use crate::session::Session;
 use crate::telemetry::audit;
 use crate::telemetry::audit::AuditEvent;
@@ -35,14 +39,17 @@ impl NewSession {
     }
 }
 
-/// Ends the session the browser had, `before`, and makes `session` its new one.
+/// Ends the session the browser had, `before`, and makes `session` its new one, of which `issued_at` says
+/// when the identity provider vouched for it.
 ///
 /// # Errors
-/// [`Failure`] (503) when the store does not answer: then there is no new session.
+/// [`Failure`]: the store does not answer (503), or the user has been logged out since (403). Then there
+/// is no new session.
 pub async fn begin(
     call: &Call<'_>,
     before: CookieState,
     session: Session,
+    issued_at: Option<Timestamp>,
 ) -> Result<NewSession, Failure> {
     // The session that the browser had is over, whoever's it was: ids are never kept across a login.
     let is_circle_possible = !matches!(before, CookieState::Live(_));
@@ -58,18 +65,14 @@ pub async fn begin(
     let session_id = call
         .gateway
         .sessions
-        .create(session, &call.snapshot.keys, &policy.sessions, call.now)
+        .create_unless_logged_out(
+            session,
+            issued_at,
+            (&call.snapshot.keys, &policy.sessions),
+            call.now,
+        )
         .await
-        .map_err(|error| {
-            login_failed(
-                call,
-                &id,
-                LoginOutcome::Unavailable,
-                &error.to_string(),
-                None,
-            );
-            Failure::store_unavailable()
-        })?;
+        .map_err(|problem| not_created(call, &id, &problem))?;
     call.gateway.uncache_if_replaced(session_id, call.snapshot);
     AuditEvent::LoginSucceeded(person).emit(&audit_origin(call, &id));
     call.gateway.metrics.login(&id, LoginOutcome::Succeeded);
@@ -78,6 +81,24 @@ pub async fn begin(
         set_session: names.set_session(&session_id.to_text()),
         one_more_round: is_circle_possible.then(|| rounds::one_more(call)),
     })
+}
+
+fn not_created(call: &Call<'_>, id: &str, problem: &NotCreated) -> Failure {
+    let (outcome, failure) = match problem {
+        NotCreated::Store(_) => (LoginOutcome::Unavailable, Failure::store_unavailable()),
+        NotCreated::LoggedOut => {
+            let failure = Failure::new(
+                StatusCode::FORBIDDEN,
+                "logged_out",
+                "You have been signed out",
+                "Your identity provider has ended this sign-in.",
+                "Sign in again.",
+            );
+            (LoginOutcome::Denied, failure)
+        }
+    };
+    login_failed(call, id, outcome, &problem.to_string(), None);
+    failure
 }
 
 /// Notes a login that came to nothing. `id` is the identity provider's.

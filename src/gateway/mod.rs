@@ -6,10 +6,15 @@
 
 mod account_desk;
 mod assertion;
+pub mod feed;
 mod kept_forms;
+pub mod logout;
 mod refresh;
 mod sessions;
 mod snapshot;
+pub mod streams;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use std::sync::Arc;
@@ -84,7 +89,10 @@ impl Gateway {
         snapshot: &Snapshot,
         now: Timestamp,
     ) -> SessionFact {
-        let fact = self.sessions.find(id, &snapshot.keys, now).await;
+        let settings = &snapshot.policy.sessions;
+        let fact = (self.sessions)
+            .find(id, &snapshot.keys, settings, now)
+            .await;
         self.uncache_if_replaced(id, snapshot);
         fact
     }

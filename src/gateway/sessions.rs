@@ -1,10 +1,13 @@
 //! Sessions: a bounded cache in front of the store.
 //!
 //! A request with a known session costs one hash and one look-up here. What has ended stays ended: a
-//! look-up that overlaps with the end of a session never brings it back into the cache.
+//! look-up that overlaps with the end of a session never brings it back into the cache. What is in the
+//! cache counts only while the store tells its changes, see [`crate::gateway::feed`].
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -12,6 +15,11 @@ use quick_cache::sync::Cache;
 
 use crate::clock::Timestamp;
 use crate::decision::SessionFact;
+use crate::gateway::feed::Confirmed;
+use crate::gateway::logout::index;
+use crate::gateway::streams::Leash;
+use crate::gateway::streams::Streams;
+use crate::gateway::streams::UnderWay;
 use crate::random;
 use crate::session::KeyRing;
 use crate::session::LiveSession;
@@ -20,6 +28,7 @@ use crate::session::Session;
 use crate::session::SessionId;
 use crate::session::SessionKey;
 use crate::session::SessionSettings;
+use crate::store::Key;
 use crate::store::Owner;
 use crate::store::Record;
 use crate::store::Replacement;
@@ -39,7 +48,20 @@ pub struct Sessions {
     store: Arc<dyn Store>,
     cache: Cache<SessionKey, Arc<LiveSession>>,
     ended: Cache<SessionKey, ()>,
+    confirmed: Confirmed,
+    /// Counts what has left the cache because it was changed: a look-up that overlaps caches nothing.
+    changes: AtomicU64,
+    streams: Arc<Streams>,
     metrics: Metrics,
+}
+
+/// What the store knows of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It lives, and was last used at this time.
+    Alive(Timestamp),
+    /// There is none, or none that can be opened.
+    Gone,
 }
 
 impl fmt::Debug for Sessions {
@@ -55,39 +77,145 @@ impl Sessions {
             store,
             cache: Cache::new(CACHED_MAX),
             ended: Cache::new(ENDED_MAX),
+            confirmed: Confirmed::default(),
+            changes: AtomicU64::new(0),
+            streams: Arc::default(),
             metrics,
         }
     }
 
-    /// Looks in the cache alone.
-    pub fn cached(&self, id: SessionId) -> Option<Arc<LiveSession>> {
-        self.cache.get(&id.key())
+    /// Looks in the cache alone. A copy that the store has not confirmed lately does not count, nor does
+    /// one that nobody has used for too long here: it may have been used elsewhere.
+    pub fn cached(
+        &self,
+        id: SessionId,
+        settings: &SessionSettings,
+        now: Timestamp,
+    ) -> Option<Arc<LiveSession>> {
+        let live = self.cache.get(&id.key())?;
+        let is_alive = live.session.check(settings, live.last_seen(), now).is_ok();
+        (is_alive && self.confirmed.is_recent()).then_some(live)
     }
 
     /// Looks in the cache and then in the store.
-    pub async fn find(&self, id: SessionId, keys: &KeyRing, now: Timestamp) -> SessionFact {
-        let key = id.key();
-        if let Some(live) = self.cache.get(&key) {
+    pub async fn find(
+        &self,
+        id: SessionId,
+        keys: &KeyRing,
+        settings: &SessionSettings,
+        now: Timestamp,
+    ) -> SessionFact {
+        if let Some(live) = self.cached(id, settings, now) {
             return SessionFact::Found(live);
         }
+        let key = id.key();
+        let before = self.cache.get(&key);
+        let changes = self.changes.load(Ordering::Acquire);
         let record = match self.store.get(&key.0, now).await {
-            Ok(Some(record)) => record,
-            Ok(None) => return SessionFact::Absent,
+            Ok(record) => record,
             Err(error) => return self.unavailable(&error),
         };
         // A value sealed by a key that has left the ring, or one that was altered, is no session.
-        let session = (keys.open(Purpose::Session, &key.0, &record.value).ok())
-            .and_then(|bytes| Session::from_bytes(&bytes));
-        let Some(session) = session else {
-            return SessionFact::Absent;
+        let Some((session, last_seen)) = record.and_then(|record| open(keys, &key, &record)) else {
+            self.cache.remove(&key);
+            let is_over = |live: &Arc<LiveSession>| {
+                (live.session.check(settings, live.last_seen(), now)).is_err()
+            };
+            // The store forgets what is over; whoever asks is told that there was such a session.
+            return match before.filter(is_over) {
+                Some(live) if self.ended.get(&key).is_none() => SessionFact::Found(live),
+                _ => SessionFact::Absent,
+            };
         };
-        let live = Arc::new(LiveSession::new(key, session, record.last_seen));
+        let live = Arc::new(LiveSession::new(key, session, last_seen));
+        if let Some(before) = before {
+            // The store learns of requests now and then only.
+            live.touch(before.last_seen(), i64::MAX);
+        }
         self.cache.insert(key, Arc::clone(&live));
+        // In this order: whoever takes it out counts first, so one of both sees it.
+        if self.changes.load(Ordering::Acquire) != changes {
+            self.cache.remove(&key);
+        }
         if self.ended.get(&key).is_some() {
             self.cache.remove(&key);
             return SessionFact::Absent;
         }
         SessionFact::Found(live)
+    }
+
+    /// What the store itself knows of a session.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn known(
+        &self,
+        key: SessionKey,
+        keys: &KeyRing,
+        now: Timestamp,
+    ) -> Result<Known, StoreError> {
+        let record =
+            (self.store.get(&key.0, now).await).inspect_err(|_| self.metrics.store_error())?;
+        let opened = record.and_then(|record| open(keys, &key, &record));
+        Ok(opened.map_or(Known::Gone, |(_, last_seen)| Known::Alive(last_seen)))
+    }
+
+    /// Puts a request that runs under `live` on a leash.
+    pub fn begin_request(&self, live: &Arc<LiveSession>, leash: &Arc<Leash>) -> UnderWay {
+        let under_way = self.streams.begin(live, leash);
+        // In this order: an end of the session that came before the leash has emptied the cache.
+        if self.cache.get(&live.key).is_none() {
+            self.streams.suspect(&live.key);
+        }
+        under_way
+    }
+
+    /// Ends what runs under a session that is over.
+    pub fn close_streams(&self, key: &SessionKey) {
+        for _ in 0..self.streams.end(key) {
+            self.metrics.stream_closed();
+        }
+    }
+
+    /// Takes note that these records were replaced or deleted by somebody.
+    pub(super) fn changed(&self, keys: &[Key]) {
+        if keys.is_empty() {
+            return;
+        }
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        for key in keys {
+            let key = SessionKey(*key);
+            self.cache.remove(&key);
+            self.streams.suspect(&key);
+        }
+    }
+
+    /// Takes note that these sessions were ended here.
+    pub(super) fn gone(&self, keys: &[Key]) {
+        self.changed(keys);
+        for key in keys {
+            let key = SessionKey(*key);
+            self.ended.insert(key, ());
+            self.cache.remove(&key);
+            self.close_streams(&key);
+        }
+    }
+
+    /// The requests under way.
+    pub fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    pub(super) fn confirmed(&self) -> &Confirmed {
+        &self.confirmed
+    }
+
+    pub(super) fn count_store_error(&self) {
+        self.metrics.store_error();
     }
 
     /// Remembers a new session and returns the id for the browser.
@@ -135,9 +263,12 @@ impl Sessions {
         self.ended.insert(key, ());
         let deleted = self.store.delete(&key.0).await;
         self.cache.remove(&key);
-        if deleted.is_err() {
-            self.metrics.store_error();
-            self.ended.remove(&key);
+        match deleted {
+            Ok(_) => self.close_streams(&key),
+            Err(_) => {
+                self.metrics.store_error();
+                self.ended.remove(&key);
+            }
         }
         deleted
     }
@@ -161,9 +292,7 @@ impl Sessions {
             match sessions.store.touch(&live.key.0, now, expires_at).await {
                 Ok(true) => (),
                 // Another process has ended it.
-                Ok(false) => {
-                    sessions.cache.remove(&live.key);
-                }
+                Ok(false) => sessions.changed(&[live.key.0]),
                 Err(_) => sessions.metrics.store_error(),
             }
         });
@@ -184,11 +313,6 @@ impl Sessions {
             .once(key, expires_at, now)
             .await
             .inspect_err(|_| self.metrics.store_error())
-    }
-
-    /// The store.
-    pub(super) fn store(&self) -> &dyn Store {
-        &*self.store
     }
 
     /// Whether the store answers.
@@ -219,6 +343,7 @@ impl Sessions {
 
     /// Empties the cache; the sessions are read from the store again.
     pub fn forget_cached(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
         self.cache.clear();
     }
 
@@ -234,7 +359,13 @@ pub(super) struct StoredSession {
     pub(super) session: Session,
     pub(super) version: u64,
     pub(super) last_seen: Timestamp,
+    /// From before it was read.
+    pub(super) seen: Seen,
 }
+
+/// How many changes this gateway had heard of at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen(u64);
 
 /// What the renewal of tokens needs of the store.
 impl Sessions {
@@ -250,16 +381,13 @@ impl Sessions {
         keys: &KeyRing,
         now: Timestamp,
     ) -> Result<Option<StoredSession>, StoreError> {
-        let record = self.store.get(&key.0, now).await;
-        let Some(record) = record.inspect_err(|_| self.metrics.store_error())? else {
-            return Ok(None);
-        };
-        let session = (keys.open(Purpose::Session, &key.0, &record.value).ok())
-            .and_then(|bytes| Session::from_bytes(&bytes));
-        Ok(session.map(|session| StoredSession {
+        let seen = Seen(self.changes.load(Ordering::Acquire));
+        let found = self.read(key, keys, now).await?;
+        Ok(found.map(|(session, record)| StoredSession {
             session,
             version: record.version,
             last_seen: record.last_seen,
+            seen,
         }))
     }
 
@@ -286,10 +414,13 @@ impl Sessions {
             .inspect_err(|_| self.metrics.store_error())
     }
 
-    /// Lets requests use `live` from now on, unless the session has ended meanwhile.
-    pub(super) fn use_from_now(&self, live: &Arc<LiveSession>) {
+    /// Lets requests use `live` from now on, unless anything has changed since `seen`: then the next
+    /// request reads the store.
+    pub(super) fn use_from_now(&self, live: &Arc<LiveSession>, seen: Seen) {
         self.cache.insert(live.key, Arc::clone(live));
-        if self.ended.get(&live.key).is_some() {
+        // In this order, as in `find`.
+        let is_changed = self.changes.load(Ordering::Acquire) != seen.0;
+        if is_changed || self.ended.get(&live.key).is_some() {
             self.cache.remove(&live.key);
         }
     }
@@ -324,19 +455,14 @@ fn lease_key(key: SessionKey) -> [u8; 32] {
     hash(&[b"refresh", &key.0])
 }
 
-/// The hashes a session is found by: provider, subject, the provider's `sid`, and user name.
-fn index(session: &Session) -> Vec<[u8; 32]> {
-    let identity = &session.identity;
-    let provider = identity.identity_provider.as_bytes();
-    let mut index = vec![
-        hash(&[b"provider", provider]),
-        hash(&[b"subject", provider, identity.subject.as_bytes()]),
-        hash(&[b"user", identity.user.as_bytes()]),
-    ];
-    if let Some(sid) = &session.sid {
-        index.push(hash(&[b"sid", provider, sid.as_bytes()]));
-    }
-    index
+/// The session in a record, and when it was last used.
+pub(super) fn open(
+    keys: &KeyRing,
+    key: &SessionKey,
+    record: &Record,
+) -> Option<(Session, Timestamp)> {
+    let bytes = (keys.open(Purpose::Session, &key.0, &record.value)).ok()?;
+    Some((Session::from_bytes(&bytes)?, record.last_seen))
 }
 
 /// SHA-256 of parts, each behind its length: no two lists of parts give the same bytes.

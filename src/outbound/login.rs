@@ -60,6 +60,8 @@ pub struct Login {
     pub acr: Option<String>,
     /// `auth_time`: when the user was authenticated.
     pub auth_time: Option<Timestamp>,
+    /// `iat` of the ID token.
+    pub issued_at: Option<Timestamp>,
 }
 
 /// What was learnt of a person beside the ID token.
@@ -127,12 +129,14 @@ impl IdentityProvider {
                 .and_then(Value::as_str)
                 .map(str::to_owned),
             auth_time: claims.authenticated_at(),
+            issued_at: claims.issued_at(),
             tokens: Tokens {
                 access_token: Some(access_token),
                 refresh_token: response.refresh_token,
                 id_token: Some(id_token),
                 access_token_expires_at: response.expires_in.map(|lifetime| now.after(lifetime)),
                 obtained_at: Some(now),
+                are_renewed: false,
             },
         })
     }

@@ -6,6 +6,7 @@
 //!
 //! Invariant: every call has a deadline and a size, follows no redirect and is not repeated.
 
+mod administration;
 mod breaker;
 mod cached;
 mod doctor;
@@ -15,6 +16,7 @@ mod identity_provider;
 mod introspection;
 mod login;
 mod login_error;
+mod logout;
 mod outbound_error;
 mod provider_error;
 mod refresh;

@@ -160,6 +160,7 @@ impl IdentityProvider {
                 access_token: Some(access_token),
                 access_token_expires_at: response.expires_in.map(|lifetime| now.after(lifetime)),
                 obtained_at: Some(now),
+                are_renewed: true,
                 refresh_token: response
                     .refresh_token
                     .or_else(|| before.refresh_token.clone()),

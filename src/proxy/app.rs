@@ -3,11 +3,10 @@
 //! pingora limits the time of each read, so a client that sends a byte now and then could hold a
 //! connection for ever: here the head of a request has one deadline from its first byte. And pingora
 //! sets a whole request up before its first byte comes, which makes an idle connection large: here a
-//! connection waits with nothing but its socket.
+//! connection waits with nothing but its socket. And a request here is on a leash: when its session ends
+//! it ends too.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,6 +26,8 @@ use tokio::time::timeout;
 
 use crate::proxy::Proxy;
 use crate::proxy::SharedProxy;
+use crate::proxy::leash::Leashed;
+use crate::proxy::leash::Link;
 
 /// From the first byte of a head to its last.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -44,19 +45,28 @@ const HTTP2_STREAMS_MAX: u32 = 100;
 /// Headers of one HTTP/2 request.
 const HTTP2_HEADERS_BYTES_MAX: u32 = 64 * 1024;
 
+/// How long an ordinary request may still take to be answered when its session has ended; what is promised
+/// is a second, and half of it may have passed.
+const GRACE: Duration = Duration::from_millis(500);
+/// How long a request may take to come to its end once its connection is cut.
+const END_TIMEOUT: Duration = Duration::from_millis(500);
+
 tokio::task_local! {
-    static HEAD_COMPLETE: Arc<AtomicBool>;
+    static LINK: Arc<Link>;
 }
 
-/// Notes that the head of the request in hand has been read.
-pub fn head_is_complete() {
-    let _ = HEAD_COMPLETE.try_with(|flag| flag.store(true, Ordering::Relaxed));
+/// Notes that the head of the request in hand has been read, and gives what links it to its connection.
+pub fn head_is_complete() -> Option<Arc<Link>> {
+    let link = LINK.try_with(Arc::clone).ok()?;
+    link.head_is_complete();
+    Some(link)
 }
 
 /// The application that listeners serve.
 #[derive(Clone)]
 pub struct GatewayApp {
     proxy: Arc<HttpProxy<SharedProxy>>,
+    http2: Arc<Http2App>,
 }
 
 impl GatewayApp {
@@ -71,9 +81,9 @@ impl GatewayApp {
         h2_options.max_concurrent_streams(HTTP2_STREAMS_MAX);
         h2_options.max_header_list_size(HTTP2_HEADERS_BYTES_MAX);
         http.h2_options = Some(h2_options);
-        Self {
-            proxy: Arc::new(http),
-        }
+        let proxy = Arc::new(http);
+        let http2 = Arc::new(Http2App(Arc::clone(&proxy)));
+        Self { proxy, http2 }
     }
 
     /// Serves one request, whose head has to come within `head_timeout`.
@@ -81,23 +91,75 @@ impl GatewayApp {
         &self,
         session: ServerSession,
         head_timeout: Duration,
+        link: &Arc<Link>,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        let is_complete = Arc::new(AtomicBool::new(false));
-        let served = HEAD_COMPLETE.scope(
-            Arc::clone(&is_complete),
+        link.begin();
+        let served = LINK.scope(
+            Arc::clone(link),
             self.proxy.process_new_http(session, shutdown),
         );
+        let ended = link.leash.ended();
+        tokio::pin!(served, ended);
+        tokio::select! {
+            biased;
+            reused = &mut served => return reused,
+            () = &mut ended => (),
+            () = tokio::time::sleep(head_timeout) => {
+                if !link.is_head_complete() {
+                    return None;
+                }
+                tokio::select! {
+                    biased;
+                    reused = &mut served => return reused,
+                    () = &mut ended => (),
+                }
+            }
+        }
+        if !link.is_stream()
+            && let Ok(reused) = timeout(GRACE, &mut served).await
+        {
+            return reused;
+        }
+        link.cut();
+        let _ = timeout(END_TIMEOUT, served).await;
+        None
+    }
+}
+
+/// The application for connections of HTTP/2: every stream is a request of its own, with its head
+/// complete.
+struct Http2App(Arc<HttpProxy<SharedProxy>>);
+
+#[async_trait]
+impl HttpServerApp for Http2App {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        let link = Arc::new(Link::default());
+        let served = self.0.process_new_http(session, shutdown);
+        let served = LINK.scope(Arc::clone(&link), served);
         tokio::pin!(served);
         tokio::select! {
             biased;
             reused = &mut served => return reused,
-            () = tokio::time::sleep(head_timeout) => (),
+            () = link.leash.ended() => (),
         }
-        if is_complete.load(Ordering::Relaxed) {
-            return served.await;
+        if !link.is_stream() {
+            let _ = timeout(GRACE, served).await;
         }
+        // Dropping the request resets the stream, here and at the app.
         None
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        self.0.h2_options()
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        self.0.server_options()
     }
 }
 
@@ -130,13 +192,14 @@ async fn wait(
 impl ServerApp for GatewayApp {
     async fn process_new(
         self: &Arc<Self>,
-        mut stream: Stream,
+        stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
-            // Every stream of it is a request of its own, with its head complete.
-            return ServerApp::process_new(&self.proxy, stream, shutdown).await;
+            return ServerApp::process_new(&self.http2, stream, shutdown).await;
         }
+        let link = Arc::new(Link::default());
+        let mut stream: Stream = Box::new(Leashed::new(stream, Arc::clone(&link)));
         let mut stopping = shutdown.clone();
         let mut limit = FIRST_BYTE_TIMEOUT;
         let mut settings: Option<HttpPersistentSettings> = None;
@@ -150,8 +213,14 @@ impl ServerApp for GatewayApp {
                 session.set_keepalive(None);
             }
             // Boxed, so that a waiting connection does not carry the room for it.
-            let served = Box::pin(self.serve(session, head_timeout, shutdown));
-            (stream, settings) = served.await?.consume();
+            let served = Box::pin(self.serve(session, head_timeout, &link, shutdown)).await;
+            match served {
+                Some(reused) if !link.leash.is_ended() => (stream, settings) = reused.consume(),
+                _ => {
+                    link.close().await;
+                    return None;
+                }
+            }
             limit = IDLE_TIMEOUT;
         }
         None

@@ -11,14 +11,36 @@ use pingora::protocols::l4::socket::SocketAddr;
 
 use crate::decision::Permit;
 use crate::endpoints::Answer;
+use crate::gateway::streams::UnderWay;
 use crate::proxy::Live;
+use crate::proxy::leash::Link;
 use crate::random;
 use crate::routes::Origin;
 use crate::routes::RequestKind;
 use crate::routes::Route;
 use crate::routes::Scheme;
 use crate::telemetry::RequestId;
+use crate::telemetry::access::AccessLine;
+use crate::telemetry::access::AccessLog;
+use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::RequestOutcome;
+
+/// Why a request that was let through came to no proper end, for the access line.
+pub const SESSION_ENDED: &str = "session_ended";
+
+/// What the access line of a request needs beside its context.
+pub struct CutOff {
+    /// The method.
+    pub method: String,
+    /// The host.
+    pub host: String,
+    /// The path.
+    pub path: String,
+    /// The status of the answer that has begun; 0 for none.
+    pub status: u16,
+    /// Where it is counted.
+    pub metrics: Metrics,
+}
 
 /// The context of one request.
 pub struct Context {
@@ -52,6 +74,14 @@ pub struct Context {
     pub outcome: RequestOutcome,
     /// Bytes of the request's body so far.
     pub body_bytes: u64,
+    /// What links it to its connection.
+    pub link: Option<Arc<Link>>,
+    /// Its place among the requests that end with their session.
+    pub under_way: Option<UnderWay>,
+    /// What is told of a request that may be cut off before its end; on HTTP/2 only, where that drops it.
+    pub cut_off: Option<Box<CutOff>>,
+    /// Whether its access line has been written.
+    pub is_told: bool,
     /// Connections to the upstream that failed.
     pub failed_connects: usize,
     /// The upstream that the last of them was to.
@@ -83,6 +113,10 @@ impl Context {
             reason: None,
             outcome: RequestOutcome::Error,
             body_bytes: 0,
+            link: None,
+            under_way: None,
+            cut_off: None,
+            is_told: false,
             failed_connects: 0,
             failed_upstream: None,
             is_token_retried: false,
@@ -101,8 +135,39 @@ impl Context {
     }
 }
 
+impl Context {
+    /// Writes the access line of a request that was dropped.
+    fn tell(&self, cut_off: &CutOff) {
+        let duration = self.started.elapsed();
+        cut_off.metrics.request(self.outcome, duration);
+        if !self.live.snapshot.settings.log.access {
+            return;
+        }
+        let identity = (self.permit.as_ref()).and_then(Permit::identity);
+        AccessLog::On.emit(&AccessLine {
+            request_id: &self.request_id,
+            method: &cut_off.method,
+            host: &cut_off.host,
+            path: &cut_off.path,
+            status: cut_off.status,
+            duration,
+            route: self.route.as_ref().map(|route| route.name.as_str()),
+            decision: self.decision,
+            reason: Some(SESSION_ENDED),
+            subject: identity.map(|identity| identity.subject.as_str()),
+            idp: identity.map(|identity| identity.identity_provider.as_str()),
+            client_address: Some(self.client_address),
+            bytes_sent: 0,
+        });
+    }
+}
+
 impl Drop for Context {
     fn drop(&mut self) {
+        let is_ended = self.link.as_ref().is_some_and(|link| link.leash.is_ended());
+        if let (Some(cut_off), false, true) = (&self.cut_off, self.is_told, is_ended) {
+            self.tell(cut_off);
+        }
         if self.is_counted {
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
         }

@@ -61,7 +61,7 @@ pub async fn peer(session: &Session, context: &Context) -> pingora::Result<Box<H
 }
 
 /// WebSocket, server-sent events and gRPC.
-fn is_stream(session: &Session, kind: RequestKind) -> bool {
+pub fn is_stream(session: &Session, kind: RequestKind) -> bool {
     let headers = &session.req_header().headers;
     let begins = |name, start: &[u8]| {
         headers
@@ -325,6 +325,18 @@ pub fn response(response: &mut ResponseHeader, context: &mut Context) -> pingora
         // Nobody asked: whatever follows is no answer to this request.
         return Err(Error::new_up(ErrorType::HTTPStatus(502)));
     }
+    if let (Some(link), Some(b"text/event-stream")) = (&context.link, content_type(response)) {
+        link.becomes_stream();
+    }
+    if let Some(cut_off) = &mut context.cut_off {
+        cut_off.status = status.as_u16();
+    }
+    if status == http::StatusCode::SWITCHING_PROTOCOLS
+        && is_websocket(response)
+        && let Some(link) = &context.link
+    {
+        link.becomes_websocket();
+    }
     for name in RESPONSE_HOP_BY_HOP {
         response.remove_header(name);
     }
@@ -361,6 +373,17 @@ fn set_nonce(response: &mut ResponseHeader, context: &Context) -> pingora::Resul
     }
     let nonce = api::new_nonce(&context.live.snapshot, origin);
     response.insert_header(api::DPOP_NONCE, text(nonce)?)
+}
+
+/// Without parameters.
+fn content_type(response: &ResponseHeader) -> Option<&[u8]> {
+    let value = response.headers.get(header::CONTENT_TYPE)?.as_bytes();
+    Some(value.split(|byte| *byte == b';').next()?.trim_ascii())
+}
+
+fn is_websocket(response: &ResponseHeader) -> bool {
+    let protocol = response.headers.get(header::UPGRADE);
+    protocol.is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// An app must not set a session of ours.

@@ -29,8 +29,10 @@ use crate::jose::dpop::PROOF_AGE_MAX;
 use crate::proxy::body;
 use crate::proxy::body::Unread;
 use crate::proxy::context::Context;
+use crate::proxy::context::CutOff;
 use crate::proxy::convert;
 use crate::proxy::convert::Caller;
+use crate::proxy::forward;
 use crate::proxy::respond;
 use crate::routes::OwnPath;
 use crate::routes::RequestView;
@@ -90,6 +92,23 @@ pub async fn pass(
         Decision::Forward(permit) => {
             context.decision = "forward";
             context.outcome = RequestOutcome::Forwarded;
+            if let (decision::Caller::Session(live), Some(link)) = (permit.caller(), &context.link)
+            {
+                if forward::is_stream(session, context.kind) {
+                    link.becomes_stream();
+                }
+                context.under_way = Some(gateway.sessions.begin_request(live, &link.leash));
+                if session.is_http2() {
+                    let cut_off = CutOff {
+                        method: request.method.to_owned(),
+                        host: request.authority.host.to_string(),
+                        path: request.path.to_owned(),
+                        status: 0,
+                        metrics: gateway.metrics.clone(),
+                    };
+                    context.cut_off = Some(Box::new(cut_off));
+                }
+            }
             context.permit = Some(permit);
             Ok(false)
         }
@@ -261,7 +280,8 @@ async fn decide(
         match decision::decide(&snapshot.policy, request, &facts, now) {
             Step::Done(decided) => return Some(decided),
             Step::NeedSession(id) => {
-                facts.session = match gateway.sessions.cached(id) {
+                let settings = &snapshot.policy.sessions;
+                facts.session = match gateway.sessions.cached(id, settings, now) {
                     Some(live) => SessionFact::Found(live),
                     None => gateway.find_session(id, snapshot, now).await,
                 };

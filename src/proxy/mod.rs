@@ -9,8 +9,10 @@ mod body;
 mod context;
 mod convert;
 mod forward;
+mod frames;
 mod gate;
 mod health;
+mod leash;
 mod relay;
 mod respond;
 mod upstreams;
@@ -102,7 +104,7 @@ impl ProxyHttp for SharedProxy {
         session: &mut Session,
         context: &mut Context,
     ) -> pingora::Result<()> {
-        app::head_is_complete();
+        context.link = app::head_is_complete();
         convert::set_limits(session);
         context.begin();
         Ok(())
@@ -123,6 +125,9 @@ impl ProxyHttp for SharedProxy {
         _end_of_stream: bool,
         context: &mut Context,
     ) -> pingora::Result<()> {
+        if let (Some(under_way), Some(_)) = (&context.under_way, &body) {
+            under_way.leash().note_use();
+        }
         body::count(body.as_ref(), context)
     }
 

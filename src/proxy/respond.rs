@@ -20,6 +20,7 @@ use crate::pages::problem::PROBLEM_CONTENT_TYPE;
 use crate::pages::problem::Problem;
 use crate::pages::view::Forbidden;
 use crate::proxy::api;
+use crate::proxy::context;
 use crate::proxy::context::Context;
 use crate::resource_server::Challenge;
 use crate::routes::RequestKind;
@@ -391,7 +392,13 @@ pub async fn failed(
 }
 
 /// The access line and the counters of a request that has ended.
-pub fn log(gateway: &Gateway, session: &Session, context: &Context) {
+pub fn log(gateway: &Gateway, session: &Session, context: &mut Context) {
+    context.is_told = true;
+    if let Some(link) = &context.link
+        && link.leash.is_ended()
+    {
+        context.reason = Some(context::SESSION_ENDED);
+    }
     let duration = context.started.elapsed();
     gateway.metrics.request(context.outcome, duration);
     if !context.live.snapshot.settings.log.access {

@@ -18,6 +18,10 @@ pub enum OwnPath {
     SignOut,
     /// Where the identity provider's end_session returns to.
     SignedOut,
+    /// Where the identity provider with this id sends logout tokens.
+    BackchannelLogout(Arc<str>),
+    /// What the logout page of the identity provider with this id has in a frame.
+    FrontchannelLogout(Arc<str>),
     /// JSON of the identity.
     Userinfo,
     /// Forward-auth for other proxies.
@@ -44,7 +48,15 @@ impl OwnPath {
             "/auth" => Self::Auth,
             "/refresh" => Self::Refresh,
             "/jwks" => Self::Jwks,
-            _ => Self::Unknown,
+            _ => {
+                if let Some(id) = rest.strip_prefix("/backchannel_logout/") {
+                    return Self::BackchannelLogout(id.into());
+                }
+                match rest.strip_prefix("/frontchannel_logout/") {
+                    Some(id) => Self::FrontchannelLogout(id.into()),
+                    None => Self::Unknown,
+                }
+            }
         }
     }
 
@@ -56,6 +68,8 @@ impl OwnPath {
             Self::Callback(_) => "callback",
             Self::SignOut => "sign_out",
             Self::SignedOut => "signed_out",
+            Self::BackchannelLogout(_) => "backchannel_logout",
+            Self::FrontchannelLogout(_) => "frontchannel_logout",
             Self::Userinfo => "userinfo",
             Self::Auth => "auth",
             Self::Refresh => "refresh",

@@ -1,4 +1,5 @@
-//! The session key that is made where `session_keys` names none.
+//! Secrets that are made where nobody has set them: the session key where `session_keys` names none, and
+//! the token of the admin listener.
 
 use std::fs;
 use std::fs::OpenOptions;
@@ -6,7 +7,6 @@ use std::io;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -33,7 +33,17 @@ pub fn session_keys(settings: &Settings) -> Result<Vec<Secret<[u8; 32]>>, String
     Ok(vec![key])
 }
 
-fn read_or_make(path: &PathBuf) -> io::Result<Secret<[u8; 32]>> {
+/// The token of the admin listener, made now if it is not there yet.
+///
+/// # Errors
+/// A sentence that names the file.
+pub fn admin_token(settings: &Settings) -> Result<Secret<String>, String> {
+    let path = &settings.admin_token;
+    let token = read_or_make(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(Secret::new(STANDARD.encode(token.expose())))
+}
+
+fn read_or_make(path: &Path) -> io::Result<Secret<[u8; 32]>> {
     match fs::read_to_string(path) {
         Ok(text) => decode(&text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => match make(path) {

@@ -33,8 +33,10 @@ use crate::gateway::Gateway;
 use crate::gateway::Sessions;
 use crate::gateway::Snapshot;
 use crate::gateway::SnapshotError;
+use crate::gateway::feed;
 use crate::proxy::GatewayApp;
 use crate::proxy::Proxy;
+
 use crate::server::certificates::Certificates;
 use crate::server::handover::Inherited;
 use crate::server::handover::Offer;
@@ -192,11 +194,14 @@ async fn serve(
     let (stop_admin, admin_stopped) = watch::channel(false);
     if let Some(bound) = sockets.admin {
         tracing::info!(address = %bound.address, "listening for administration");
-        let app = HttpServer::new_app(Admin(Arc::clone(&gateway)));
+        let token = keys::admin_token(&snapshot.settings).map_err(ServerError::Settings)?;
+        let app = HttpServer::new_app(Admin::new(Arc::clone(&gateway), token));
         bound
             .serve("admin", app, admin_stopped)
             .map_err(ServerError::System)?;
     }
+    tokio::spawn(Arc::clone(&gateway.sessions).follow_changes());
+    tokio::spawn(feed::watch_streams(Arc::clone(&gateway)));
     tokio::spawn(sweep(Arc::clone(&gateway)));
     tokio::spawn(watch_certificates(
         Arc::clone(&gateway),

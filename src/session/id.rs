@@ -61,6 +61,22 @@ impl fmt::Debug for SessionKey {
 }
 
 impl SessionKey {
+    /// The whole key as 64 hexadecimal digits, to name the session by.
+    pub fn to_hex(self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Reads [`Self::to_hex`] back.
+    pub fn parse_hex(text: &str) -> Option<Self> {
+        let mut key = [0; 32];
+        let is_hex = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        for (place, byte) in key.iter_mut().enumerate() {
+            let digits = text.get(2 * place..2 * place + 2).filter(|_| is_hex)?;
+            *byte = u8::from_str_radix(digits, 16).ok()?;
+        }
+        Some(Self(key))
+    }
+
     /// The first characters, enough to tell sessions apart in a log.
     pub fn short(&self) -> String {
         URL_SAFE_NO_PAD.encode(&self.0[..9])
@@ -86,6 +102,16 @@ mod tests {
         // The last character carries two unused bits: another spelling of the same id is refused.
         let twin = format!("{}V", &text[..42]);
         assert_eq!(SessionId::parse(twin.as_bytes()), None);
+    }
+
+    #[test]
+    fn a_key_reads_back_from_its_digits_and_from_nothing_else() {
+        let key = SessionId::new([5; 32]).key();
+        let digits = key.to_hex();
+        assert_eq!(SessionKey::parse_hex(&digits), Some(key));
+        assert_eq!(SessionKey::parse_hex(&digits[1..]), None);
+        assert_eq!(SessionKey::parse_hex(&format!("+{}", &digits[1..])), None);
+        assert_eq!(SessionKey::parse_hex(&"\u{e4}".repeat(32)), None);
     }
 
     #[test]

@@ -40,9 +40,11 @@ pub enum Purpose {
     DpopNonce,
     /// A form in the store that is kept over a login.
     KeptForm,
+    /// The note in the store that an identity provider has logged somebody out.
+    Logout,
 }
 
-const PURPOSES: [(Purpose, &str); 7] = [
+const PURPOSES: [(Purpose, &str); 8] = [
     (Purpose::Session, "vestibule session v1"),
     (Purpose::Flow, "vestibule login flow v1"),
     (Purpose::State, "vestibule login state v1"),
@@ -50,6 +52,7 @@ const PURPOSES: [(Purpose, &str); 7] = [
     (Purpose::Form, "vestibule form v1"),
     (Purpose::DpopNonce, "vestibule dpop nonce v1"),
     (Purpose::KeptForm, "vestibule kept form v1"),
+    (Purpose::Logout, "vestibule logout v1"),
 ];
 
 /// The keys under `session_keys`.

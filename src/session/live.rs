@@ -30,23 +30,8 @@ pub struct LiveSession {
 impl LiveSession {
     /// Wraps a session as it was read from or written to the store.
     pub fn new(key: SessionKey, session: Session, last_seen: Timestamp) -> Self {
-        let renewal = Renewal::of_stored(&session);
-        Self::with(key, session, last_seen, renewal)
-    }
-
-    /// Wraps a session whose tokens have been renewed at `now`.
-    pub fn renewed(
-        key: SessionKey,
-        session: Session,
-        last_seen: Timestamp,
-        now: Timestamp,
-    ) -> Self {
-        Self::with(key, session, last_seen, Renewal::new(Some(now)))
-    }
-
-    fn with(key: SessionKey, session: Session, last_seen: Timestamp, renewal: Renewal) -> Self {
         Self {
-            renewal,
+            renewal: Renewal::of(&session),
             key,
             session,
             last_seen: AtomicI64::new(last_seen.0),

@@ -77,14 +77,10 @@ pub(super) struct Renewal {
 }
 
 impl Renewal {
-    /// Of a session that was read from the store. Tokens that came after the login came by a renewal.
-    pub(super) fn of_stored(session: &Session) -> Self {
-        let obtained_at = session.tokens.obtained_at;
-        Self::new(obtained_at.filter(|at| *at > session.authenticated_at))
-    }
-
-    /// Of a session whose tokens were renewed at `renewed_at`.
-    pub(super) const fn new(renewed_at: Option<Timestamp>) -> Self {
+    /// Of a session.
+    pub(super) fn of(session: &Session) -> Self {
+        let tokens = &session.tokens;
+        let renewed_at = tokens.obtained_at.filter(|_| tokens.are_renewed);
         Self {
             due_at: AtomicI64::new(UNKNOWN),
             retry_at: AtomicI64::new(UNKNOWN),
@@ -144,6 +140,7 @@ mod tests {
             access_token: Some(Secret::new("access".to_owned())),
             access_token_expires_at: end.map(Timestamp),
             obtained_at: obtained_at.map(Timestamp),
+            are_renewed: false,
             refresh_token: has_refresh_token.then(|| Secret::new("refresh".to_owned())),
             id_token: None,
         };
@@ -196,7 +193,7 @@ mod tests {
             with_tokens(Some(1000), None, true),
         ] {
             assert_eq!(due_at(&session, &key, margin), None);
-            let renewal = Renewal::of_stored(&session);
+            let renewal = Renewal::of(&session);
             assert!(!renewal.is_due(&session, &key, margin, Timestamp(i64::MAX - 1)));
         }
     }
@@ -205,7 +202,7 @@ mod tests {
     fn a_failure_holds_the_next_try_back_longer_every_time() {
         let session = with_tokens(Some(1000), Some(1600), true);
         let key = SessionKey([0; 32]);
-        let renewal = Renewal::of_stored(&session);
+        let renewal = Renewal::of(&session);
         let is_due =
             |now: i64| renewal.is_due(&session, &key, Duration::from_secs(60), Timestamp(now));
         assert!(!is_due(1539));
@@ -225,12 +222,11 @@ mod tests {
     }
 
     #[test]
-    fn tokens_that_came_after_the_login_came_by_a_renewal() {
-        let mut session = with_tokens(Some(1000), Some(1600), true);
-        session.authenticated_at = Timestamp(1000);
-        assert!(!Renewal::of_stored(&session).is_recent(Timestamp(1000)));
-        session.tokens.obtained_at = Some(Timestamp(1500));
-        let renewal = Renewal::of_stored(&session);
+    fn only_a_renewal_is_recent_for_a_while() {
+        let mut session = with_tokens(Some(1500), Some(1600), true);
+        assert!(!Renewal::of(&session).is_recent(Timestamp(1500)));
+        session.tokens.are_renewed = true;
+        let renewal = Renewal::of(&session);
         assert!(renewal.is_recent(Timestamp(1500)) && renewal.is_recent(Timestamp(1504)));
         assert!(!renewal.is_recent(Timestamp(1505)) && !renewal.is_recent(Timestamp(1499)));
     }

@@ -38,6 +38,8 @@ pub struct Tokens {
     pub access_token_expires_at: Option<Timestamp>,
     /// When the tokens came.
     pub obtained_at: Option<Timestamp>,
+    /// Whether they came by a renewal, not by the login.
+    pub are_renewed: bool,
     /// The refresh token.
     pub refresh_token: Option<Secret<String>>,
     /// The ID token, for `id_token_hint`.
@@ -98,6 +100,7 @@ impl Session {
             access_token: open(&self.tokens.access_token),
             access_token_expires_at: self.tokens.access_token_expires_at,
             obtained_at: self.tokens.obtained_at,
+            are_renewed: self.tokens.are_renewed,
             refresh_token: open(&self.tokens.refresh_token),
             id_token: open(&self.tokens.id_token),
         };
@@ -119,6 +122,7 @@ impl Session {
                 access_token: stored.access_token.map(Secret::new),
                 access_token_expires_at: stored.access_token_expires_at,
                 obtained_at: stored.obtained_at,
+                are_renewed: stored.are_renewed,
                 refresh_token: stored.refresh_token.map(Secret::new),
                 id_token: stored.id_token.map(Secret::new),
             },
@@ -139,6 +143,8 @@ struct Stored {
     access_token: Option<String>,
     access_token_expires_at: Option<Timestamp>,
     obtained_at: Option<Timestamp>,
+    #[serde(default)]
+    are_renewed: bool,
     refresh_token: Option<String>,
     id_token: Option<String>,
 }

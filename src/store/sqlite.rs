@@ -368,8 +368,10 @@ impl Store for SqliteStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        // Over a connection of its own: the others remember what the file was when they read it.
         self.readers
-            .run(|connection| schema::check(connection))
+            .run(move |_| schema::check(&file::connect_read_only(&path)?))
             .await?;
         let path = self.path.clone();
         self.writer

@@ -130,6 +130,7 @@ struct Inner {
     config_reloads: CounterFamily,
     sessions_cached: Gauge,
     store_errors: Counter,
+    streams_closed: Counter,
     upstream_errors: Vec<Counter>,
     tls_certificate_expiry: GaugeFamily,
     identity_providers: ArcSwap<BTreeSet<String>>,
@@ -179,6 +180,12 @@ impl Metrics {
             "Failures of the store",
             store_errors.clone(),
         );
+        let streams_closed = Counter::default();
+        registry.register(
+            "streams_closed",
+            "Requests under way that were ended with their session",
+            streams_closed.clone(),
+        );
         let upstream_errors = CounterFamily::default();
         registry.register(
             "upstream_errors",
@@ -208,6 +215,7 @@ impl Metrics {
             config_reloads,
             sessions_cached,
             store_errors,
+            streams_closed,
             upstream_errors: handles(
                 &upstream_errors,
                 "kind",
@@ -292,6 +300,11 @@ impl Metrics {
     /// Counts a failure of the store.
     pub fn store_error(&self) {
         self.0.store_errors.inc();
+    }
+
+    /// Counts a request that was ended with its session.
+    pub fn stream_closed(&self) {
+        self.0.streams_closed.inc();
     }
 
     /// Counts a failure of an upstream.

@@ -126,6 +126,8 @@ async function settings({ clients, accounts, claimsIn, accessTokenSeconds, resou
     jwks: { keys: [key] },
     acrValues,
     pkce: { required: () => true },
+    // Here the gateways it tells of logouts are on loopback, where it would not go by itself.
+    fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined }),
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username', 'groups'] },
     conformIdTokenClaims: claimsIn === 'userinfo',
     findAccount: (_, subject) => {
@@ -160,6 +162,7 @@ async function settings({ clients, accounts, claimsIn, accessTokenSeconds, resou
       },
       introspection: { enabled: true },
       revocation: { enabled: true },
+      backchannelLogout: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,
         logoutSource: (ctx, form) => { ctx.body = logoutPage(name, form) },

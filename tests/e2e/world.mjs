@@ -14,7 +14,8 @@ export function registration(id, origins) {
 }
 
 /**
- * `identityProviders` are {id, name, …options of startIdp, clients: those beside the gateway, settings: more keys of the YAML};
+ * `identityProviders` are {id, name, …options of startIdp, clients: those beside the gateway, registered: more of what the
+ * gateway is registered with, registered(origins), settings: more keys of the YAML};
  * `hosts` the names of protected hosts; `routes` gives the routes: routes({origins, appUrl}); `upstream` starts the application.
  * Resolves to {origins, app, appUrl, idps, gateway, keep(cookie), stop()}.
  */
@@ -23,8 +24,9 @@ export async function startWorld({ identityProviders, hosts = ['app.localhost'],
   const origins = hosts.map((host) => `http://${host}:${port}`)
   const app = await upstream()
   const idps = {}
-  for (const { id, settings: _, clients = [], ...options } of identityProviders) {
-    idps[id] = await startIdp({ ...options, clients: [registration(id, origins), ...clients] })
+  for (const { id, settings: _, clients = [], registered = () => ({}), ...options } of identityProviders) {
+    const own = { ...registration(id, origins), ...registered(origins) }
+    idps[id] = await startIdp({ ...options, clients: [own, ...clients] })
   }
   const secrets = new Set()
   const close = async () => {

@@ -123,9 +123,8 @@ fn a_port_in_use_is_named() {
     }
 }
 
-/// A sign-out takes effect at the gateway where it is made at once. Another gateway on the same store
-/// hears of it when it next writes down that the session is in use: after a tenth of `idle_timeout`, a
-/// minute at most.
+/// A sign-out takes effect at the gateway where it is made at once, and a moment later at others on the same
+/// store; tests/it/logout_everywhere.rs says how long a moment is.
 #[test]
 fn a_sign_out_at_one_gateway_ends_the_session_at_the_other() {
     let routes = "

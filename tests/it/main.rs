@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod addresses;
+mod admin_sessions;
+mod backchannel;
 mod bearer;
 mod callback;
 mod claims;
@@ -15,6 +17,7 @@ mod config_doors;
 mod faults;
 mod forward_auth;
 mod framing;
+mod frontchannel;
 mod grpc;
 mod headers;
 mod health;
@@ -26,6 +29,7 @@ mod lifecycle;
 mod limits;
 mod login;
 mod logout;
+mod logout_everywhere;
 mod parsing;
 mod preserved;
 mod reauthentication;

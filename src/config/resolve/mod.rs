@@ -167,11 +167,13 @@ pub fn resolve(raw: raw::Gateway, context: &mut Context<'_>) -> Settings {
 
     let listeners = process::listeners(context, raw.listeners);
     let keys = raw.session_keys;
+    let store = store::store(context, raw.store, keys.as_ref());
     Settings {
         admin: process::admin(context, raw.admin, &listeners),
+        admin_token: store::admin_token(context, &store),
         listeners,
         trusted_proxies: process::trusted_proxies(context, raw.trusted_proxies),
-        store: store::store(context, raw.store, keys.as_ref()),
+        store,
         session_keys: sessions::keys(context, &root.key("session_keys"), keys),
         sessions,
         identity_providers: providers.list.into_iter().map(|(_, one)| one).collect(),

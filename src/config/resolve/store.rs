@@ -1,5 +1,7 @@
 //! Where sessions are remembered.
 
+use std::path::PathBuf;
+
 use crate::config::files;
 use crate::config::problem::KeyPath;
 use crate::config::problem::quoted;
@@ -11,6 +13,8 @@ use crate::store::RedisSettings;
 
 /// Default of `store.embedded.path`.
 const EMBEDDED_PATH: &str = "var/vestibule.db";
+/// The name of the file with the token of the admin listener.
+const ADMIN_TOKEN: &str = "admin-token";
 /// Default of `store.redis.prefix`.
 const PREFIX: &str = "vestibule";
 /// The longest prefix: it stands in every key.
@@ -45,6 +49,16 @@ pub fn store(
         Some(settings) => StoreSettings::Redis(settings),
         // What was found wrong keeps these from being used.
         None => embedded(context, &path, None),
+    }
+}
+
+/// The file with the token of the admin listener: beside the embedded store, or where that would be.
+pub fn admin_token(context: &Context<'_>, store: &StoreSettings) -> PathBuf {
+    match store {
+        StoreSettings::Embedded { path } => path.with_file_name(ADMIN_TOKEN),
+        StoreSettings::Redis(_) => {
+            files::absolute(context, EMBEDDED_PATH).with_file_name(ADMIN_TOKEN)
+        }
     }
 }
 

@@ -15,6 +15,7 @@ fn with_token(user: &str, end: i64, has_refresh_token: bool) -> Arc<LiveSession>
         access_token: Some(Secret::new("access".to_owned())),
         access_token_expires_at: Some(Timestamp(end)),
         obtained_at: Some(Timestamp(NOW.0 - 600)),
+        are_renewed: false,
         refresh_token: has_refresh_token.then(|| Secret::new("refresh".to_owned())),
         id_token: None,
     };

@@ -117,7 +117,8 @@ async fn post(call: &Call<'_>, page: &SignInPage<'_>) -> Result<Answer, Failure>
     match signed_in.await {
         Ok(account) => {
             let before = call.session().await.map_err(|failure| *failure)?;
-            let new = new_session::begin(call, before, session(call, &account)).await?;
+            let new =
+                new_session::begin(call, before, session(call, &account), Some(call.now)).await?;
             Ok(new.tell(Answer::redirect(StatusCode::SEE_OTHER, return_to.as_str())))
         }
         Err(SignInRefusal::Wrong { account }) => {

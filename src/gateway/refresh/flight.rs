@@ -15,6 +15,7 @@ use crate::clock;
 use crate::decision::RefreshFact;
 use crate::gateway::Gateway;
 use crate::gateway::Snapshot;
+use crate::gateway::sessions::Seen;
 use crate::gateway::sessions::StoredSession;
 use crate::identity::Identity;
 use crate::identity::IdentityProblem;
@@ -78,9 +79,10 @@ impl Flight {
                 Some(false) | None => return self.kept(),
             }
             sleep(LOOK_EVERY).await;
-            match self.look().await.map(|stored| self.news(&stored)) {
+            let looked = self.look().await;
+            match looked.map(|stored| Some((self.news(&stored)?, stored.seen))) {
                 Ok(None) => (),
-                Ok(Some(live)) => return self.used(live),
+                Ok(Some((live, seen))) => return self.used(live, seen),
                 Err(fact) => return fact,
             }
         }
@@ -124,7 +126,7 @@ impl Flight {
             Err(fact) => return fact,
         };
         if let Some(live) = self.news(&stored) {
-            return self.used(live);
+            return self.used(live, stored.seen);
         }
         let id = &*provider.settings().id;
         let refreshed = match self.call(provider, &stored.session).await {
@@ -187,8 +189,8 @@ impl Flight {
             match replaced.await {
                 Ok(true) => {
                     self.gateway.metrics.refresh(id, RefreshOutcome::Renewed);
-                    let live = LiveSession::renewed(key, session, last_seen, now);
-                    return self.used(live);
+                    let live = LiveSession::new(key, session, last_seen);
+                    return self.used(live, stored.seen);
                 }
                 // Somebody was first. Whoever ended the session wins; whoever renewed it, too.
                 Ok(false) => match self.look().await {
@@ -197,7 +199,7 @@ impl Flight {
                         continue;
                     }
                     // A write whose answer was lost has happened all the same.
-                    Ok(changed) => return self.used(self.read(&changed)),
+                    Ok(changed) => return self.used(self.read(&changed), changed.seen),
                     Err(RefreshFact::Ended) => {
                         self.gateway.metrics.refresh(id, RefreshOutcome::Ended);
                         revoke(provider, &refreshed).await;
@@ -230,10 +232,10 @@ impl Flight {
         LiveSession::new(self.live.key, stored.session.clone(), last_seen)
     }
 
-    /// Lets requests use it from now on.
-    fn used(&self, live: LiveSession) -> RefreshFact {
+    /// Lets requests use it from now on. `seen` is from before the store was asked.
+    fn used(&self, live: LiveSession, seen: Seen) -> RefreshFact {
         let live = Arc::new(live);
-        self.gateway.sessions.use_from_now(&live);
+        self.gateway.sessions.use_from_now(&live, seen);
         // A reload in between may have removed the key that the session is sealed with.
         if !Arc::ptr_eq(&self.gateway.snapshot(), &self.snapshot) {
             self.gateway.sessions.forget(live.key);

@@ -45,6 +45,7 @@ fn session(test: &TestProvider) -> Session {
             access_token: Some(Secret::new("marker-old-access".to_owned())),
             access_token_expires_at: Some(NOW),
             obtained_at: Some(NOW),
+            are_renewed: false,
             refresh_token: Some(Secret::new("marker-old-refresh".to_owned())),
             id_token: Some(Secret::new(id_token)),
         },

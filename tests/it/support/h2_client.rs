@@ -159,6 +159,20 @@ pub fn post(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Result<Answer, h2::Error> {
+    post_part(port, authority, url, headers, (body, true))
+}
+
+/// As [`post`], but more of the body may be to come, which never comes.
+///
+/// # Errors
+/// When the peer breaks the stream off.
+pub fn post_part(
+    port: u16,
+    authority: &CertificateDer<'static>,
+    url: &str,
+    headers: &[(&str, &str)],
+    (body, is_all): (&[u8], bool),
+) -> Result<Answer, h2::Error> {
     block_on(async {
         let tls = connect(port, authority).await;
         let (mut client, connection) = h2::client::handshake(tls).await?;
@@ -169,7 +183,7 @@ pub fn post(
         }
         let (response, mut sender) = client.send_request(request.body(()).unwrap(), false)?;
         // A peer that has already answered may have closed its side.
-        let _ = sender.send_data(Bytes::copy_from_slice(body), true);
+        let _ = sender.send_data(Bytes::copy_from_slice(body), is_all);
         let response = response.await?;
         let status = response.status().as_u16();
         let mut incoming = response.into_body();

@@ -5,6 +5,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::thread;
 
 use bytes::Bytes;
@@ -30,6 +32,8 @@ pub struct Call {
 pub struct H2Upstream {
     pub address: SocketAddr,
     calls: Arc<Mutex<Vec<Call>>>,
+    begun: Arc<AtomicUsize>,
+    broken: Arc<AtomicUsize>,
 }
 
 impl H2Upstream {
@@ -39,17 +43,33 @@ impl H2Upstream {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let calls = Arc::new(Mutex::new(Vec::new()));
-        let shared = Arc::clone(&calls);
+        let (begun, broken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let shared = (Arc::clone(&calls), Arc::clone(&begun), Arc::clone(&broken));
         thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(accept(listener, shared));
         });
-        Self { address, calls }
+        Self {
+            address,
+            calls,
+            begun,
+            broken,
+        }
     }
 
     /// `h2c://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("h2c://{}", self.address)
+    }
+
+    /// How many calls have begun.
+    pub fn begun(&self) -> usize {
+        self.begun.load(Ordering::SeqCst)
+    }
+
+    /// How many calls were broken off.
+    pub fn broken(&self) -> usize {
+        self.broken.load(Ordering::SeqCst)
     }
 
     /// Everything received, in order.
@@ -58,15 +78,23 @@ impl H2Upstream {
     }
 }
 
-async fn accept(listener: std::net::TcpListener, calls: Arc<Mutex<Vec<Call>>>) {
+type Shared = (Arc<Mutex<Vec<Call>>>, Arc<AtomicUsize>, Arc<AtomicUsize>);
+
+async fn accept(listener: std::net::TcpListener, shared: Shared) {
     let listener = TcpListener::from_std(listener).unwrap();
     while let Ok((stream, _)) = listener.accept().await {
-        let calls = Arc::clone(&calls);
+        let (calls, begun, broken) = shared.clone();
         tokio::spawn(async move {
             let mut connection = h2::server::handshake(stream).await?;
             while let Some(request) = connection.accept().await {
                 let (request, answer) = request?;
-                tokio::spawn(serve(request, answer, Arc::clone(&calls)));
+                begun.fetch_add(1, Ordering::SeqCst);
+                let (calls, broken) = (Arc::clone(&calls), Arc::clone(&broken));
+                tokio::spawn(async move {
+                    if serve(request, answer, calls).await.is_err() {
+                        broken.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
             }
             Ok::<_, h2::Error>(())
         });

@@ -15,6 +15,7 @@ pub mod redis;
 pub mod secrets;
 pub mod sockets;
 pub mod tls;
+pub mod websocket;
 
 mod tests;
 
