@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
+use crate::shared_store;
 use crate::support::client::Browser;
 use crate::support::eventually;
 use crate::support::gateway::Gateway;
@@ -15,6 +16,7 @@ use crate::support::h2_client;
 use crate::support::h2_upstream::H2Upstream;
 use crate::support::http_server::Reply;
 use crate::support::raw::Raw;
+use crate::support::redis::RedisServer;
 use crate::support::websocket;
 use crate::support::websocket::PING;
 use crate::support::websocket::PONG;
@@ -101,10 +103,25 @@ fn a_sign_out_ends_everything_on_the_other_gateway_within_a_second() {
     let setup = Setup::routes(ROUTES);
     let world = World::with(&setup);
     let other = beside(&world, &setup);
-    let (mut user, mut stranger) = (logged_in(&world), logged_in(&world));
-    let mut events = open_events(&world, other.port, &user);
-    let mut socket = open_websocket(&world, other.port, &user);
-    let mut unharmed = open_websocket(&world, other.port, &stranger);
+    a_sign_out_reaches(&world, &other);
+}
+
+#[test]
+fn a_sign_out_ends_everything_at_the_other_gateway_of_a_redis() {
+    let server = RedisServer::start(&[], &[]);
+    let setup = shared_store::shared(Setup::routes(ROUTES), server.url());
+    let world = World::with(&setup);
+    let other = Gateway::start(&setup, &world.idp, &world.echo, &world.secrets);
+    a_sign_out_reaches(&world, &other);
+}
+
+/// What runs at `other` ends within a second.
+#[track_caller]
+fn a_sign_out_reaches(world: &World, other: &Gateway) {
+    let (mut user, mut stranger) = (logged_in(world), logged_in(world));
+    let mut events = open_events(world, other.port, &user);
+    let mut socket = open_websocket(world, other.port, &user);
+    let mut unharmed = open_websocket(world, other.port, &stranger);
     let kept = user.clone();
     let mut at_other = Browser::new(other.port, &world.secrets);
     at_other.jar.clone_from(&kept.jar);

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use crate::shared_store;
 use crate::support::client::Browser;
 use crate::support::client::Call;
 use crate::support::eventually;
@@ -21,6 +22,7 @@ use crate::support::http_server::Reply;
 use crate::support::idp::RefreshTokens;
 use crate::support::idp::now;
 use crate::support::raw::Response;
+use crate::support::redis::RedisServer;
 
 const SESSIONS: &str = "sessions: {refresh_before_expiry: 300s}";
 
@@ -205,6 +207,16 @@ fn c11_two_gateways_are_one_refresh() {
     let mut beside = setup.clone();
     beside.store_dir = Some(world.gateway.folder());
     let other = Gateway::start(&beside, &world.idp, &world.echo, &world.secrets);
+    are_one_refresh(&world, &other);
+    let server = RedisServer::start(&[], &[]);
+    let setup = shared_store::shared(setup, server.url());
+    let world = World::with(&setup);
+    let other = Gateway::start(&setup, &world.idp, &world.echo, &world.secrets);
+    are_one_refresh(&world, &other);
+}
+
+#[track_caller]
+fn are_one_refresh(world: &World, other: &Gateway) {
     let url = "https://wiki.example.com/x";
     world.idp.set_lifetime(4);
     let mut user = world.browser();

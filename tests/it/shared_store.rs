@@ -33,14 +33,22 @@ fn protected(arguments: &[&str]) -> RedisServer {
 
 fn setup(server: &RedisServer) -> Setup {
     let url = format!("redis://:{PASSWORD}@127.0.0.1:{}", server.port);
+    shared(
+        Setup::routes(ROUTES).settings("sessions: {idle_timeout: 10s}"),
+        url,
+    )
+}
+
+/// `setup` with the Redis at `url` as its store.
+pub fn shared(setup: Setup, url: String) -> Setup {
     Setup {
         store: Some("{redis: {url: {env: REDIS_URL}}}"),
         environment: vec![
             ("REDIS_URL", url),
             ("SESSION_KEY", STANDARD.encode([7; 32])),
         ],
-        ..Setup::routes(ROUTES)
-            .settings("session_keys: [{env: SESSION_KEY}]\nsessions: {idle_timeout: 10s}")
+        settings: format!("session_keys: [{{env: SESSION_KEY}}]\n{}", setup.settings),
+        ..setup
     }
 }
 
@@ -73,7 +81,7 @@ fn a_session_is_one_for_all_gateways() {
     at_other.get("https://wiki.example.com/oauth2/sign_out");
     let again = elsewhere(&kept, &other, &world).get(URL);
     assert_eq!(again.status, 302, "at once where it was made");
-    // What is in memory is looked up again after a tenth of `idle_timeout`.
+    // How soon is the matter of `logout_everywhere`.
     eventually("the first gateway hears of it", || {
         elsewhere(&kept, &world.gateway, &world).get(URL).status == 302
     });
