@@ -12,6 +12,7 @@ mod callback;
 mod claims;
 mod cli;
 mod client_auth;
+mod clock;
 mod config;
 mod config_doors;
 mod faults;
