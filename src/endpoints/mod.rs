@@ -32,6 +32,7 @@ pub use answer::Answer;
 pub use failure::Failure;
 pub use kept_form::begin as begin_login_with_form;
 pub use login::begin_login;
+pub use userinfo::tell_login_required;
 
 use crate::clock::Timestamp;
 use crate::decision;

@@ -7,9 +7,13 @@ use crate::decision::CookieState;
 use crate::endpoints::Call;
 use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
+use crate::endpoints::own_url;
 use crate::endpoints::query;
+use crate::gateway::Snapshot;
 use crate::pages::problem::PROBLEM_CONTENT_TYPE;
 use crate::pages::problem::Problem;
+use crate::routes::Origin;
+use crate::telemetry::RequestId;
 
 /// `GET /oauth2/userinfo`.
 pub async fn handle(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
@@ -38,16 +42,30 @@ pub async fn handle(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
     Ok(Answer::json_value(StatusCode::OK, &value))
 }
 
-/// 401 for a program: there is no session, and where to get one.
+/// 401 for a program that has asked one of our endpoints.
 pub fn login_required(call: &Call<'_>, return_to: &str) -> Answer {
-    let url = call.own_url("/start", &query::write(&[("rd", Some(return_to))]));
+    tell_login_required(call.snapshot, call.origin, call.request_id, return_to)
+}
+
+/// 401 for a program: there is no session, and where to get one.
+pub fn tell_login_required(
+    snapshot: &Snapshot,
+    origin: &Origin,
+    request_id: &RequestId,
+    return_to: &str,
+) -> Answer {
+    let url = own_url(
+        snapshot,
+        "/start",
+        &query::write(&[("rd", Some(return_to))]),
+    );
     let problem = Problem::new(
         StatusCode::UNAUTHORIZED.as_u16(),
         "login_required",
         "There is no session. Open the login_url in a browser.",
-        call.request_id.as_str(),
+        request_id.as_str(),
     )
-    .with("login_url", format!("{}{url}", call.origin));
+    .with("login_url", format!("{origin}{url}"));
     Answer::json(
         StatusCode::UNAUTHORIZED,
         PROBLEM_CONTENT_TYPE,

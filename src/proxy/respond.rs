@@ -10,6 +10,7 @@ use pingora::proxy::Session;
 
 use crate::decision::CookieState;
 use crate::decision::Rejection;
+use crate::endpoints;
 use crate::endpoints::Answer;
 use crate::endpoints::Failure;
 use crate::endpoints::own_url;
@@ -160,22 +161,7 @@ fn login_required(snapshot: &Snapshot, request: &RequestView<'_>, context: &Cont
         "GET" | "HEAD" => ReturnTo::of_request(origin, request.path, request.query),
         _ => ReturnTo::home(),
     };
-    let problem = Problem::new(
-        StatusCode::UNAUTHORIZED.as_u16(),
-        "login_required",
-        "There is no session. Open the login_url in a browser.",
-        context.request_id.as_str(),
-    )
-    .with(
-        "login_url",
-        format!("{origin}{}", start_url(snapshot, &return_to, None)),
-    );
-    Answer::json(
-        StatusCode::UNAUTHORIZED,
-        PROBLEM_CONTENT_TYPE,
-        problem.to_bytes(),
-    )
-    .because("login_required")
+    endpoints::tell_login_required(snapshot, origin, &context.request_id, return_to.as_str())
 }
 
 fn not_allowed(
