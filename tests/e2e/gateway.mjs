@@ -27,15 +27,24 @@ const MARKER = 'marker-client-secret'
 /** The name of the environment variable in which a gateway finds a client secret, and its value. */
 export const CLIENT_SECRET = { E2E_CLIENT_SECRET: `${MARKER}-${process.pid}-0123456789abcdef` }
 
-/** `count` ports of 127.0.0.1 that were free a moment ago. */
+// Below the ports that the system gives to connections: until the gateway listens, none of them can take what was found here.
+const PORT_MIN = 10_000
+const PORT_MAX = 30_000
+let nextPort = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN))
+
+const isFree = (port) => new Promise((resolve) => {
+  const server = net.createServer()
+  server.on('error', () => resolve(false))
+  server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+})
+
+/** `count` ports of 127.0.0.1 that were free a moment ago, each given out once. */
 export async function freePorts(count) {
-  const servers = await Promise.all(Array.from({ length: count }, () => new Promise((resolve, reject) => {
-    const server = net.createServer()
-    server.on('error', reject)
-    server.listen(0, '127.0.0.1', () => resolve(server))
-  })))
-  const ports = servers.map((server) => server.address().port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  const ports = []
+  while (ports.length < count) {
+    nextPort = nextPort + 1 < PORT_MAX ? nextPort + 1 : PORT_MIN
+    if (await isFree(nextPort)) ports.push(nextPort)
+  }
   return ports
 }
 
