@@ -217,7 +217,7 @@ impl ServerApp for GatewayApp {
             match served {
                 Some(reused) if !link.leash.is_ended() => (stream, settings) = reused.consume(),
                 _ => {
-                    link.close().await;
+                    Box::pin(link.close()).await;
                     return None;
                 }
             }
