@@ -24,7 +24,7 @@
 //! | ring | modules |
 //! |---|---|
 //! | foundation | [`secret`], [`clock`], [`random`] |
-//! | pure | [`oidc`], [`jose`], [`identity`], [`routes`], [`session`], [`relying_party`], [`resource_server`], [`accounts`], [`decision`], [`pages`] |
+//! | pure | [`oidc`], [`jose`], [`identity`], [`routes`], [`session`], [`relying_party`], [`resource_server`], [`accounts`], [`openid_provider`], [`decision`], [`pages`] |
 //! | edges | [`store`], [`outbound`], [`telemetry`], [`config`] |
 //! | shell | [`gateway`], [`endpoints`], [`admin`], [`proxy`], [`server`], [`cli`] |
 //!
@@ -32,7 +32,8 @@
 //! person is to an app; [`routes`] which rule governs a request; [`session`] what a browser's
 //! session is; [`relying_party`] what is said to an identity provider and what is believed of its
 //! answers; [`resource_server`] what an access token that a caller brings is worth; [`accounts`] who
-//! signs in with a password of ours. On these [`decision`] decides, and [`pages`] writes what people see.
+//! signs in with a password of ours; [`openid_provider`] what our own clients may ask for and are given.
+//! On these [`decision`] decides, and [`pages`] writes what people see.
 //!
 //! # Who may import whom
 //!
@@ -145,6 +146,8 @@ pub mod relying_party;
 pub mod resource_server;
 
 pub mod accounts;
+
+pub mod openid_provider;
 
 pub mod decision;
 

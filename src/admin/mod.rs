@@ -3,6 +3,7 @@
 //! Health and metrics are for anybody who reaches it. All below `/admin/` is for those who know the token
 //! in a file that only the gateway's user can read.
 
+mod keys;
 mod sessions;
 
 use std::sync::Arc;
@@ -58,6 +59,7 @@ impl ServeHttp for Admin {
             .header("x-content-type-options", "nosniff");
         if status == StatusCode::METHOD_NOT_ALLOWED {
             let allowed = match path.starts_with(ADMIN) {
+                true if path == "/admin/v1/keys" => "GET, HEAD, POST",
                 true => "GET, HEAD, DELETE",
                 false => "GET, HEAD",
             };
@@ -100,7 +102,9 @@ impl Admin {
                 let address = address.map(std::net::SocketAddr::ip);
                 sessions::revoke(&self.gateway, query, address).await
             }
-            (_, "/admin/v1/sessions") => (
+            ("GET" | "HEAD", "/admin/v1/keys") => keys::list(&self.gateway).await,
+            ("POST", "/admin/v1/keys") => keys::rotate(&self.gateway).await,
+            (_, "/admin/v1/sessions" | "/admin/v1/keys") => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 json!({"error": "method_not_allowed"}),
             ),

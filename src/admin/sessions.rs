@@ -161,6 +161,7 @@ pub async fn revoke(gateway: &Gateway, query: &str, client_address: Option<IpAdd
                 count += 1;
                 tell(&session, client_address);
             }
+            gateway.sessions.end_grants_with(&[key.0]).await?;
         }
         Ok(count)
     };

@@ -5,11 +5,13 @@
 
 mod check;
 mod check_online;
+mod client;
 pub mod demo;
 mod explain;
 mod explain_checks;
 mod explain_token;
 mod hash_password;
+mod key;
 mod keygen;
 mod run;
 mod schema;
@@ -70,6 +72,12 @@ enum Command {
     /// Sessions of the running gateway: who is logged in, and ending it.
     #[command(subcommand)]
     Session(session::SessionCommand),
+    /// Signing keys of the running gateway's OpenID provider.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Applications that are registered in the file, and the settings they need.
+    #[command(subcommand)]
+    Client(client::ClientCommand),
 }
 
 /// Runs the command that the arguments name.
@@ -87,5 +95,7 @@ pub fn main() -> ExitCode {
         Command::Keygen => keygen::keygen(),
         Command::HashPassword => hash_password::hash_password(),
         Command::Session(command) => session::session(&command),
+        Command::Key(command) => key::key(&command),
+        Command::Client(command) => client::client(&command),
     }
 }

@@ -131,16 +131,30 @@ pub fn session(command: &SessionCommand) -> ExitCode {
         } => (Method::GET, whose, *limit, gateway),
         SessionCommand::Revoke { whose, gateway } => (Method::DELETE, whose, None, gateway),
     };
+    let path = format!("/admin/v1/sessions?{}", whose.query(limit));
+    let print = match method {
+        Method::GET => table,
+        _ => count,
+    };
+    administer(gateway, &method, &path, print)
+}
+
+/// Sends a request to the admin listener and prints the answer, as JSON or as `print` writes it.
+pub fn administer(
+    gateway: &Running,
+    method: &Method,
+    path: &str,
+    print: impl Fn(&[u8]) -> Result<String, String>,
+) -> ExitCode {
     let (address, token_file) = match place(gateway) {
         Ok(place) => place,
         Err(code) => return code,
     };
-    let told = ask(&method, address, &token_file, &whose.query(limit));
+    let told = ask(method, address, &token_file, path);
     let written = told.and_then(|body| {
-        let text = match method {
-            _ if gateway.json => format!("{}\n", String::from_utf8_lossy(&body).trim_end()),
-            Method::GET => table(&body)?,
-            _ => count(&body)?,
+        let text = match gateway.json {
+            true => format!("{}\n", String::from_utf8_lossy(&body).trim_end()),
+            false => print(&body)?,
         };
         std::io::stdout()
             .write_all(text.as_bytes())
@@ -196,15 +210,14 @@ fn ask(
     method: &Method,
     address: SocketAddr,
     token_file: &Path,
-    query: &str,
+    path: &str,
 ) -> Result<Vec<u8>, String> {
     let named = token_file.display();
     let token = std::fs::read_to_string(token_file)
         .map_err(|error| format!("the admin token cannot be read: {named}: {error}"))?;
     let token = Secret::new(token.trim().to_owned());
     let reached = SocketAddr::new(reached(address.ip()), address.port());
-    let url = Url::parse(&format!("http://{reached}/admin/v1/sessions?{query}"))
-        .map_err(|error| error.to_string())?;
+    let url = Url::parse(&format!("http://{reached}{path}")).map_err(|error| error.to_string())?;
     server::install_cryptography();
     let client = HttpClient::with_deadline(None, DEADLINE).map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -274,14 +287,23 @@ fn table(body: &[u8]) -> Result<String, String> {
             plain(&one.session),
         ]);
     }
-    let mut widths = heads.map(|_| 0);
-    for row in &rows {
+    let mut text = aligned(&rows);
+    if list.more {
+        text.push_str("there are more: name a user, or a larger --limit\n");
+    }
+    Ok(text)
+}
+
+/// A table with its columns below each other.
+pub fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.chars().count().max(*width);
         }
     }
     let mut text = String::new();
-    for row in &rows {
+    for row in rows {
         let cells = row.iter().zip(widths);
         let padded: Vec<String> = cells
             .map(|(cell, width)| format!("{cell:width$}"))
@@ -289,20 +311,17 @@ fn table(body: &[u8]) -> Result<String, String> {
         text.push_str(padded.join("  ").trim_end());
         text.push('\n');
     }
-    if list.more {
-        text.push_str("there are more: name a user, or a larger --limit\n");
-    }
-    Ok(text)
+    text
 }
 
 /// Names come from identity providers: nothing in them may reach the terminal as a command to it.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     text.chars().map(shown).collect()
 }
 
 /// A time for people: in its largest unit.
-fn rough(time: Duration) -> String {
+pub fn rough(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..60 => format!("{seconds}s"),
         seconds @ 60..3600 => format!("{}m", seconds / 60),

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::accounts;
+use crate::openid_provider::OpenIdProviderSettings;
+use crate::openid_provider::settings::Login;
 use crate::relying_party::IdentityProviderSettings;
 use crate::relying_party::Status;
 use crate::routes::Route;
@@ -36,6 +39,8 @@ pub struct Settings {
     pub sessions: SessionSettings,
     /// Providers, in the order of the file.
     pub identity_providers: Vec<Arc<IdentityProviderSettings>>,
+    /// Our own OpenID provider.
+    pub openid_provider: Option<Arc<OpenIdProviderSettings>>,
     /// Routes, in the order of the file.
     pub routes: Vec<Arc<Route>>,
     /// Path prefix of our own endpoints, `/oauth2` by default; no trailing slash.
@@ -53,11 +58,26 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The ids of the identity providers that are in use.
+    /// Every name that a login can have for where it came from.
+    pub fn identity_provider_names(&self) -> Vec<String> {
+        let all = self.identity_providers.iter().map(|one| &one.id);
+        let mut names: BTreeSet<Arc<str>> = all.cloned().collect();
+        names.append(&mut self.active_identity_providers());
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    /// The ids of the identity providers that are in use, and what stands for accounts of our own.
     pub fn active_identity_providers(&self) -> BTreeSet<Arc<str>> {
+        let own = match &self.openid_provider {
+            Some(provider) if matches!(provider.login, Login::Accounts(_)) => {
+                Some(Arc::from(accounts::IDENTITY_PROVIDER))
+            }
+            _ => None,
+        };
         (self.identity_providers.iter())
             .filter(|provider| provider.status == Status::Active)
             .map(|provider| Arc::clone(&provider.id))
+            .chain(own)
             .collect()
     }
 }

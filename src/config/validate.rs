@@ -17,7 +17,12 @@ use crate::config::tree::Entry;
 use crate::config::tree::Node;
 
 /// Keys and words that the documentation describes for later versions.
-const LATER: &[&str] = &["openid_provider", "outbound", "draft"];
+const LATER: &[&str] = &[
+    "backchannel_logout_uri",
+    "draft",
+    "outbound",
+    "registration",
+];
 
 /// What the pass found.
 #[derive(Debug, Default)]

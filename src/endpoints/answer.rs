@@ -69,6 +69,21 @@ impl Answer {
         Self::new(status, &policy, Some(HTML_CONTENT_TYPE), html.into())
     }
 
+    /// A page with a script of ours whose form goes to one of `targets`.
+    pub fn page_with_script_and_form<P: ScriptedPage>(
+        pages: &Pages,
+        page: &P,
+        targets: &[String],
+    ) -> Self {
+        let (html, policy) = pages.render_scripted_with_form(page, targets);
+        Self::new(
+            StatusCode::OK,
+            &policy,
+            Some(HTML_CONTENT_TYPE),
+            html.into(),
+        )
+    }
+
     /// JSON of any kind.
     pub fn json(status: StatusCode, content_type: &str, body: Vec<u8>) -> Self {
         Self::new(

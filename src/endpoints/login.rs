@@ -12,6 +12,7 @@ use crate::endpoints::flow_cookies::State;
 use crate::endpoints::query;
 use crate::endpoints::rounds;
 use crate::random;
+use crate::relying_party::IdentityProviderSettings;
 use crate::relying_party::Selection;
 use crate::relying_party::StartError;
 use crate::relying_party::StartExtras;
@@ -71,11 +72,16 @@ pub async fn begin(
         Some(_) => StatusCode::SEE_OTHER,
         None => StatusCode::FOUND,
     };
-    let candidates = call.snapshot.candidates(call.origin, route);
+    let candidates = candidates(call, route, return_to);
     let id = match select(&candidates, idp, extras.login_hint.as_deref()) {
         Selection::One(id) => id,
         Selection::Choose(_) => {
-            let query = query::write(&[("rd", Some(return_to.as_str()))]);
+            // What the login is asked for holds whichever provider the user chooses.
+            let query = query::write(&[
+                ("rd", Some(return_to.as_str())),
+                ("prompt", extras.prompt.as_deref()),
+                ("acr_values", extras.acr_values.as_deref()),
+            ]);
             let url = call.own_url("/sign_in", &query);
             return Ok(Answer::redirect(StatusCode::FOUND, &url));
         }
@@ -123,6 +129,22 @@ pub fn return_to(call: &Call<'_>, parameters: &str) -> ReturnTo {
             call.snapshot.policy.table.has_origin(origin)
         }),
         None => ReturnTo::home(),
+    }
+}
+
+/// The identity providers one can log in with: those of the route, or those of our own provider where the
+/// login is for one of its clients.
+pub fn candidates<'a>(
+    call: &Call<'a>,
+    route: Option<&Route>,
+    return_to: &ReturnTo,
+) -> Vec<&'a IdentityProviderSettings> {
+    let path = return_to.path_on(call.origin);
+    let table = &call.snapshot.policy.table;
+    let is_for_client = path.is_some_and(|path| table.is_of_openid_provider(call.origin, path));
+    match (route, is_for_client) {
+        (None, true) => call.snapshot.candidates_of_openid_provider(),
+        (route, _) => call.snapshot.candidates(call.origin, route),
     }
 }
 

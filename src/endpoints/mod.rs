@@ -16,6 +16,7 @@ mod jwks;
 mod kept_form;
 mod login;
 mod new_session;
+pub mod openid_provider;
 mod protected_resource;
 mod provider_logout;
 mod query;
@@ -80,6 +81,7 @@ pub async fn handle(own: &OwnPath, call: &Call<'_>) -> Answer {
         OwnPath::Refresh => &["POST"],
         // What is wrong with a logout token is told in the words of its specification.
         OwnPath::BackchannelLogout(_) => &[call.request.method],
+        OwnPath::OpenIdProvider(endpoint) => openid_provider::methods(*endpoint, call),
         _ => &["GET", "HEAD"],
     };
     if *own != OwnPath::Auth && *own != OwnPath::Unknown && !methods.contains(&call.request.method)
@@ -99,6 +101,7 @@ pub async fn handle(own: &OwnPath, call: &Call<'_>) -> Answer {
         OwnPath::Refresh => refresh::handle(call).await,
         OwnPath::Jwks => jwks::handle(call),
         OwnPath::ProtectedResource(index) => protected_resource::handle(call, *index),
+        OwnPath::OpenIdProvider(endpoint) => openid_provider::handle(call, *endpoint).await,
         OwnPath::Unknown => Err(Failure::unknown_path().into()),
     };
     answered.unwrap_or_else(|failure| failure.answer(call))

@@ -1,11 +1,14 @@
 //! `/.well-known/oauth-protected-resource`: what a client needs to know to get a token.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use serde_json::json;
 
 use crate::endpoints::Call;
 use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
+use crate::routes::OWN_PROVIDER;
 
 /// The metadata of the API behind the route at `index` of the file.
 ///
@@ -17,10 +20,18 @@ pub fn handle(call: &Call<'_>, index: usize) -> Result<Answer, Box<Failure>> {
     else {
         return Err(Failure::unknown_path().into());
     };
-    let issuers: Vec<&str> = (bearer.issuers.iter())
-        .filter_map(|id| call.snapshot.identity_provider(id))
-        .map(|provider| provider.settings().issuer.as_str())
-        .collect();
+    let own = call.snapshot.openid_provider();
+    let issuer = |id: &Arc<str>| match &**id {
+        OWN_PROVIDER => Some(own?.issuer.as_str()),
+        id => Some(
+            call.snapshot
+                .identity_provider(id)?
+                .settings()
+                .issuer
+                .as_str(),
+        ),
+    };
+    let issuers: Vec<&str> = bearer.issuers.iter().filter_map(issuer).collect();
     let mut metadata = json!({
         "resource": format!("{}{}", call.origin, route.prefix),
         "authorization_servers": issuers,

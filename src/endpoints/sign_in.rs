@@ -6,6 +6,7 @@ use crate::endpoints::Call;
 use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
 use crate::endpoints::login;
+use crate::endpoints::openid_provider::all_form_targets;
 use crate::endpoints::query;
 use crate::pages::view::Chooser;
 use crate::pages::view::EmailForm;
@@ -24,11 +25,17 @@ pub async fn handle(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
     if call.request.method == "POST" {
         return by_email(call);
     }
-    let return_to = login::return_to(call, call.request.query.unwrap_or_default());
+    let query = call.request.query.unwrap_or_default();
+    let return_to = login::return_to(call, query);
     let route = login::route_of(call, &return_to);
-    let candidates = call.snapshot.candidates(call.origin, route.as_deref());
+    let candidates = login::candidates(call, route.as_deref(), &return_to);
     if candidates.len() == 1 {
-        let extras = StartExtras::default();
+        let (prompt, acr_values) = asked(call);
+        let extras = StartExtras {
+            prompt,
+            acr_values,
+            ..StartExtras::default()
+        };
         return login::begin(call, route.as_deref(), &return_to, None, extras).await;
     }
     if candidates.is_empty() {
@@ -42,7 +49,7 @@ fn by_email(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
     let form = std::str::from_utf8(call.body).unwrap_or_default();
     let return_to = login::return_to(call, form);
     let route = login::route_of(call, &return_to);
-    let candidates = call.snapshot.candidates(call.origin, route.as_deref());
+    let candidates = login::candidates(call, route.as_deref(), &return_to);
     let is_ours = query::parameter(form, "csrf").is_some_and(|token| is_form_token(call, &token));
     if !is_ours {
         return Ok(page(
@@ -70,15 +77,27 @@ fn by_email(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
         let error = "No way to sign in is known for this address. Choose one below.";
         return Ok(page(call, &candidates, &return_to, Some(error)));
     };
+    let (prompt, acr_values) = asked(call);
     let query = query::write(&[
         ("rd", Some(return_to.as_str())),
         ("idp", Some(&id)),
         ("login_hint", Some(email)),
+        ("prompt", prompt.as_deref()),
+        ("acr_values", acr_values.as_deref()),
     ]);
     Ok(Answer::redirect(
         StatusCode::SEE_OTHER,
         &call.own_url("/start", &query),
     ))
+}
+
+/// What the login is asked for beside the way: `prompt` and `acr_values` of the address.
+fn asked(call: &Call<'_>) -> (Option<String>, Option<String>) {
+    let query = call.request.query.unwrap_or_default();
+    (
+        query::parameter(query, "prompt"),
+        query::parameter(query, "acr_values"),
+    )
 }
 
 fn page(
@@ -88,11 +107,21 @@ fn page(
     error: Option<&str>,
 ) -> Answer {
     let rd = return_to.as_str();
+    let (prompt, acr_values) = asked(call);
+    let kept = query::write(&[
+        ("prompt", prompt.as_deref()),
+        ("acr_values", acr_values.as_deref()),
+    ]);
     let providers = candidates.iter().map(|provider| ProviderChoice {
         name: provider.name.clone(),
         url: call.own_url(
             "/start",
-            &query::write(&[("rd", Some(rd)), ("idp", Some(&provider.id))]),
+            &query::write(&[
+                ("rd", Some(rd)),
+                ("idp", Some(&provider.id)),
+                ("prompt", prompt.as_deref()),
+                ("acr_values", acr_values.as_deref()),
+            ]),
         ),
     });
     let has_domains = candidates
@@ -102,7 +131,7 @@ fn page(
         host: call.origin.authority(),
         providers: providers.collect(),
         email_form: has_domains.then(|| EmailForm {
-            action_url: call.own_url("/sign_in", ""),
+            action_url: call.own_url("/sign_in", &kept),
             anti_forgery: form_token(call),
             rd: rd.to_owned(),
             error: error.map(str::to_owned),
@@ -123,6 +152,8 @@ pub fn form_targets(call: &Call<'_>) -> Vec<String> {
         .filter_map(|url| Origin::of_url(&url));
     let mut targets = vec!["https:".to_owned()];
     targets.extend(local.map(|origin| origin.to_string()));
+    let provider = call.snapshot.openid_provider();
+    targets.extend(provider.into_iter().flat_map(all_form_targets));
     targets
 }
 

@@ -14,6 +14,7 @@ use crate::endpoints::failure::Failure;
 use crate::endpoints::flow_cookies;
 use crate::endpoints::query;
 use crate::endpoints::sign_in;
+use crate::gateway::provider::sid;
 use crate::outbound::RevokedToken;
 use crate::pages::view::ConfirmSignOut;
 use crate::pages::view::SignedOut;
@@ -54,12 +55,27 @@ pub async fn sign_out(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
     if !is_confirmed && !is_from_here(call) {
         return Ok(confirm(call, &live, return_to.as_ref()));
     }
-    call.gateway
-        .sessions
-        .end(live.key)
-        .await
-        .map_err(|_| Failure::store_unavailable())?;
+    end(call, &live).await?;
+    Ok(match at_provider(call, &live, return_to.as_ref()).await {
+        Some(url) => without_cookies(call, Answer::redirect(StatusCode::SEE_OTHER, url.as_str())),
+        None => finished(call, return_to.as_ref()),
+    })
+}
+
+/// Ends a session here, and with it what its user let clients of our provider have for as long as it lives.
+///
+/// # Errors
+/// [`Failure`] (503) when the store does not answer: then nobody may be told that it has ended.
+pub async fn end(call: &Call<'_>, live: &LiveSession) -> Result<(), Failure> {
+    let ended = call.gateway.sessions.end(live.key).await;
+    ended.map_err(|_| Failure::store_unavailable())?;
     let identity = &live.session.identity;
+    if call.snapshot.openid_provider().is_some() {
+        let (provider, subject) = (&identity.identity_provider, &identity.subject);
+        let sid = sid(&live.key);
+        let ended = call.gateway.end_grants_of(provider, subject, Some(&sid));
+        ended.await.map_err(|_| Failure::store_unavailable())?;
+    }
     let person = audit::Person {
         subject: &identity.subject,
         user: &identity.user,
@@ -69,10 +85,7 @@ pub async fn sign_out(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
         client_address: Some(call.request.client_address),
         idp: Some(&identity.identity_provider),
     });
-    Ok(match at_provider(call, &live, return_to.as_ref()).await {
-        Some(url) => without_cookies(call, Answer::redirect(StatusCode::SEE_OTHER, url.as_str())),
-        None => finished(call, return_to.as_ref()),
-    })
+    Ok(())
 }
 
 /// `GET /oauth2/signed_out`.
@@ -97,7 +110,7 @@ pub fn signed_out(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
 }
 
 /// Revokes the tokens and finds the provider's own sign-out, as far as it can be reached.
-async fn at_provider(
+pub async fn at_provider(
     call: &Call<'_>,
     live: &LiveSession,
     return_to: Option<&ReturnTo>,
@@ -142,19 +155,27 @@ async fn at_provider(
 }
 
 /// Nothing is left to be ended: the browser goes where it wanted to, or to the signed-out page.
-fn finished(call: &Call<'_>, return_to: Option<&ReturnTo>) -> Answer {
+pub fn finished(call: &Call<'_>, return_to: Option<&ReturnTo>) -> Answer {
     let signed_out = call.own_url("/signed_out", "");
     let place = return_to.map_or(signed_out.as_str(), ReturnTo::as_str);
     without_cookies(call, Answer::redirect(StatusCode::SEE_OTHER, place))
 }
 
-fn without_cookies(call: &Call<'_>, answer: Answer) -> Answer {
+pub fn without_cookies(call: &Call<'_>, answer: Answer) -> Answer {
     let names = call.snapshot.policy.cookies(call.origin);
     answer
         .with_cookie(&names.end_session())
         .with_cookie(&names.end_rounds())
         // A login that was under way must not end in a session after the sign-out.
         .with_cookies(flow_cookies::end_all(call))
+}
+
+/// A failure after a sign-out: the browser forgets its session all the same.
+pub fn without_session(call: &Call<'_>, failure: Failure) -> Failure {
+    let names = call.snapshot.policy.cookies(call.origin);
+    failure
+        .with_cookie(names.end_session())
+        .with_cookie(names.end_rounds())
 }
 
 /// Whether the request was made on a page of this origin, or typed in. Browsers say so in
@@ -178,8 +199,18 @@ fn is_from_here(call: &Call<'_>) -> bool {
 }
 
 fn confirm(call: &Call<'_>, live: &LiveSession, return_to: Option<&ReturnTo>) -> Answer {
+    confirm_at(call, live, &call.own_url("/sign_out", ""), return_to)
+}
+
+/// The page that asks, whose form goes to `action`.
+pub fn confirm_at(
+    call: &Call<'_>,
+    live: &LiveSession,
+    action: &str,
+    return_to: Option<&ReturnTo>,
+) -> Answer {
     let page = ConfirmSignOut {
-        action_url: call.own_url("/sign_out", ""),
+        action_url: action.to_owned(),
         anti_forgery: call.snapshot.keys.seal_text(
             Purpose::Form,
             token_context(live).as_bytes(),
@@ -194,7 +225,7 @@ fn confirm(call: &Call<'_>, live: &LiveSession, return_to: Option<&ReturnTo>) ->
 }
 
 /// Bound to the session, so that nobody else's token ends it.
-fn is_token(call: &Call<'_>, live: &LiveSession, token: &str) -> bool {
+pub fn is_token(call: &Call<'_>, live: &LiveSession, token: &str) -> bool {
     let opened = call
         .snapshot
         .keys

@@ -166,12 +166,14 @@ impl Sessions {
                 .inspect_err(|_| self.count_store_error())?;
             logged_out.count = ended.len();
             self.gone(&ended);
+            self.end_grants_with_all_of(provider, subject).await?;
         } else {
-            for key in found {
-                if self.end(SessionKey(key)).await? {
+            for key in &found {
+                if self.end(SessionKey(*key)).await? {
                     logged_out.count += 1;
                 }
             }
+            self.end_grants_with(&found).await?;
         }
         Ok(logged_out)
     }

@@ -9,6 +9,7 @@ mod assertion;
 pub mod feed;
 mod kept_forms;
 pub mod logout;
+pub mod provider;
 mod refresh;
 mod sessions;
 mod snapshot;
@@ -33,6 +34,9 @@ pub use tokens::Tokens;
 
 use crate::clock::Timestamp;
 use crate::decision::SessionFact;
+use crate::gateway::provider::ClientDesk;
+use crate::gateway::provider::OwnTokens;
+use crate::gateway::provider::keys::ProviderKeys;
 use crate::gateway::refresh::Refreshes;
 use crate::session::SessionId;
 use crate::telemetry::metrics::Metrics;
@@ -50,6 +54,10 @@ pub struct Gateway {
     /// Signed statements about users.
     pub assertions: Assertions,
     refreshes: Refreshes,
+    provider_keys: ProviderKeys,
+    own_tokens: OwnTokens,
+    /// Clients of our provider that prove who they are.
+    pub client_desk: ClientDesk,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -64,6 +72,9 @@ impl Gateway {
             account_desk: AccountDesk::default(),
             assertions: Assertions::default(),
             refreshes: Refreshes::default(),
+            provider_keys: ProviderKeys::default(),
+            own_tokens: OwnTokens::default(),
+            client_desk: ClientDesk::default(),
             metrics,
         }
     }

@@ -4,14 +4,18 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::accounts::Accounts;
 use crate::config::Settings;
 use crate::decision::Policy;
 use crate::identity::IdentityHeaders;
 use crate::identity::OwnedHeaders;
 use crate::jose::SigningKey;
+use crate::openid_provider::OpenIdProviderSettings;
+use crate::openid_provider::settings::Login;
 use crate::outbound::HttpClient;
 use crate::outbound::IdentityProvider;
 use crate::pages::Pages;
+use crate::random;
 use crate::relying_party::IdentityProviderSettings;
 use crate::relying_party::Status;
 use crate::routes::Origin;
@@ -40,6 +44,9 @@ pub struct Snapshot {
     pub keys: Arc<KeyRing>,
     /// What signs assertions: the first signs, all are published.
     pub assertion_keys: Vec<SigningKey>,
+    /// Accounts of our own, where users log in with them.
+    pub accounts: Option<Arc<Accounts>>,
+    accounts_seed: Secret<[u8; 32]>,
     identity_providers: HashMap<Arc<str>, Arc<IdentityProvider>>,
 }
 
@@ -54,6 +61,8 @@ pub enum SnapshotError {
     AssertionKey(String),
     /// A client for an identity provider cannot be built.
     IdentityProvider(Arc<str>, String),
+    /// The accounts cannot be told from each other.
+    Accounts,
 }
 
 impl fmt::Display for SnapshotError {
@@ -65,6 +74,7 @@ impl fmt::Display for SnapshotError {
             Self::IdentityProvider(id, error) => {
                 write!(f, "no client for the identity provider `{id}`: {error}")
             }
+            Self::Accounts => f.write_str("the accounts cannot be told from each other"),
         }
     }
 }
@@ -113,7 +123,21 @@ impl Snapshot {
             };
             identity_providers.insert(Arc::clone(&provider.id), built);
         }
+        // One for the process: a name that is nobody's must not change its behaviour with a reload.
+        let accounts_seed = previous.map_or_else(
+            || Secret::new(random::bytes()),
+            |previous| previous.accounts_seed.clone(),
+        );
+        let accounts = match settings.openid_provider.as_ref().map(|one| &one.login) {
+            Some(Login::Accounts(list)) => {
+                let accounts = Accounts::new(list.clone(), accounts_seed.clone());
+                Some(Arc::new(accounts.map_err(|_| SnapshotError::Accounts)?))
+            }
+            _ => None,
+        };
         Ok(Self {
+            accounts,
+            accounts_seed,
             owned: OwnedHeaders::new(own_names),
             policy,
             routes,
@@ -136,6 +160,24 @@ impl Snapshot {
     /// All providers.
     pub fn identity_providers(&self) -> impl Iterator<Item = &Arc<IdentityProvider>> {
         self.identity_providers.values()
+    }
+
+    /// Our own OpenID provider.
+    pub fn openid_provider(&self) -> Option<&Arc<OpenIdProviderSettings>> {
+        self.settings.openid_provider.as_ref()
+    }
+
+    /// The providers that users of clients of our own provider log in with, in the order of its settings.
+    pub fn candidates_of_openid_provider(&self) -> Vec<&IdentityProviderSettings> {
+        let ids = match self.openid_provider().map(|provider| &provider.login) {
+            Some(Login::IdentityProviders(ids)) => ids.as_slice(),
+            Some(Login::Accounts(_)) | None => &[],
+        };
+        let find = |id: &Arc<str>| {
+            let mut all = self.settings.identity_providers.iter();
+            all.find(|provider| provider.id == *id && provider.status == Status::Active)
+        };
+        ids.iter().filter_map(find).map(|one| &**one).collect()
     }
 
     /// The providers one can log in with on a route, or on any route of `origin`.
@@ -163,8 +205,23 @@ pub fn policy(settings: &Settings, routes: &[Arc<Route>]) -> Policy {
         .map(|provider| (Arc::clone(&provider.id), provider.callback_path.clone()))
         .collect();
     let cookie = &settings.sessions.cookie;
+    let mut table = RouteTable::new(routes, &settings.endpoints_prefix, &callbacks);
+    let provider = settings.openid_provider.as_ref();
+    let issuer = provider.and_then(|provider| {
+        let url = url::Url::parse(&provider.issuer).ok()?;
+        Some((provider, Origin::of_url(&url)?, url))
+    });
+    if let Some((provider, origin, url)) = issuer {
+        let callbacks: Vec<_> = match &provider.login {
+            Login::IdentityProviders(ids) => {
+                (callbacks.into_iter().filter(|(id, _)| ids.contains(id))).collect()
+            }
+            Login::Accounts(_) => Vec::new(),
+        };
+        table = table.with_openid_provider(&origin, url.path(), &callbacks);
+    }
     Policy {
-        table: RouteTable::new(routes, &settings.endpoints_prefix, &callbacks),
+        table,
         sessions: settings.sessions.clone(),
         http_cookies: CookieNames::new(cookie, false),
         https_cookies: CookieNames::new(cookie, true),

@@ -14,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::jose::algorithm::Algorithm;
 use crate::jose::base64url;
 use crate::jose::claims::numeric_date;
+use crate::jose::policy::ASSERTION_LIFETIME_MAX;
 use crate::jose::policy::AccessTokenType;
 use crate::jose::policy::Binding;
 use crate::jose::policy::IDENTIFIER_LENGTH_MAX;
@@ -91,6 +92,38 @@ impl Checks<'_> {
                 self.check_subject()?;
                 self.check_identifiers()?;
                 self.check_is_no_logout_token()
+            }
+            TokenKind::IdTokenHint { client_id } => {
+                match client_id {
+                    Some(client_id) => self.check_client_audience(client_id)?,
+                    None => drop(self.audience()?),
+                }
+                self.check_beginning()?;
+                self.require("exp")?;
+                self.require("iat")?;
+                self.check_subject()?;
+                self.require("sub")?;
+                self.check_identifiers()?;
+                self.check_is_no_logout_token()
+            }
+            TokenKind::OwnAccessToken => {
+                self.audience()?;
+                self.check_dates()?;
+                self.require("exp")?;
+                self.check_subject()?;
+                self.check_identifiers()?;
+                self.check_is_no_logout_token()?;
+                self.check_is_bearer_access_token(Binding::Refused)?;
+                self.check_profile_rfc9068()
+            }
+            TokenKind::ClientAssertion { audience } => {
+                self.check_audience(audience)?;
+                self.check_dates()?;
+                self.require("exp")?;
+                self.check_end_is_near()?;
+                self.check_subject_is_issuer()?;
+                self.check_identifiers()?;
+                self.require("jti")
             }
             TokenKind::LogoutToken { client_id } => {
                 self.check_client_audience(client_id)?;
@@ -212,6 +245,11 @@ impl Checks<'_> {
                 return Err(VerifyError::Expired { seconds_ago });
             }
         }
+        self.check_beginning()
+    }
+
+    /// `nbf` and `iat` where they are.
+    fn check_beginning(&self) -> Result<(), VerifyError> {
         if let Some(not_before) = self.date("nbf")? {
             let seconds_ahead = not_before.0.saturating_sub(self.now.0);
             if seconds_ahead > self.leeway() {
@@ -238,6 +276,28 @@ impl Checks<'_> {
             return Err(VerifyError::TooOld { seconds });
         }
         Ok(())
+    }
+
+    /// Without this an assertion outlives the memory of its `jti` and can be used again.
+    fn check_end_is_near(&self) -> Result<(), VerifyError> {
+        let Some(expires_at) = self.date("exp")? else {
+            return Ok(());
+        };
+        let lifetime = expires_at.since(self.now);
+        if lifetime > ASSERTION_LIFETIME_MAX {
+            let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+            return Err(VerifyError::AssertionTooLong { seconds });
+        }
+        Ok(())
+    }
+
+    /// RFC 7523 section 3: `iss` and `sub` of a client's assertion are both its `client_id`.
+    fn check_subject_is_issuer(&self) -> Result<(), VerifyError> {
+        self.require("sub")?;
+        let is_client = self.string("sub")? == Some(self.policy.issuer);
+        is_client
+            .then_some(())
+            .ok_or(VerifyError::AssertionSubjectMismatch)
     }
 
     fn check_subject(&self) -> Result<(), VerifyError> {
@@ -372,8 +432,8 @@ fn is_equal(found: &str, expected: &str) -> bool {
     constant_time::verify_slices_are_equal(found.as_bytes(), expected.as_bytes()).is_ok()
 }
 
-/// The left half of the hash of `value` (OpenID Connect Core section 3.1.3.6).
-pub(in crate::jose) fn half_hash(algorithm: Algorithm, value: &str) -> String {
+/// The left half of the hash of `value`: `at_hash` and `c_hash` (OpenID Connect Core section 3.1.3.6).
+pub fn half_hash(algorithm: Algorithm, value: &str) -> String {
     let hash = digest::digest(algorithm.hash(), value.as_bytes());
     let (left, _) = hash.as_ref().split_at(hash.as_ref().len() / 2);
     base64url::encode(left)

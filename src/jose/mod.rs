@@ -30,6 +30,7 @@ mod test_support;
 mod tests;
 
 pub use crate::jose::algorithm::Algorithm;
+pub use crate::jose::claim_checks::half_hash;
 pub use crate::jose::claim_checks::jkt;
 pub use crate::jose::claims::Claims;
 pub use crate::jose::claims::Verified;

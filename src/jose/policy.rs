@@ -25,6 +25,10 @@ pub const IDENTIFIER_LENGTH_MAX: usize = 512;
 /// minutes; the replay list has to remember each token as long as this plus the leeway.
 pub const LOGOUT_TOKEN_AGE_MAX: Duration = Duration::from_secs(10 * 60);
 
+/// Latest end of a client assertion, from now: its `jti` is remembered for that long. Libraries write
+/// one to five minutes; some let it be an hour.
+pub const ASSERTION_LIFETIME_MAX: Duration = Duration::from_secs(60 * 60);
+
 /// What a token has to satisfy.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenPolicy<'a> {
@@ -68,6 +72,20 @@ pub enum TokenKind<'a> {
     /// An access token that the issuer's own token endpoint gave us for an API that need not be ours:
     /// `aud` names that API and is not compared. Never for a token that a caller brought.
     IssuedAccessToken,
+    /// An ID token of our own that comes back as `id_token_hint`: it says whom a request is about and
+    /// authorizes nothing, so that it may have expired (OpenID Connect RP-Initiated Logout section 2).
+    IdTokenHint {
+        /// The client that asks, where it is known; then it is an audience of the token.
+        client_id: Option<&'a str>,
+    },
+    /// An access token of our own that comes back to one of our own endpoints. It is RFC 9068 strictly;
+    /// `aud` names the API it is for and is for the endpoint to judge.
+    OwnAccessToken,
+    /// A client's proof of who it is (RFC 7523 section 3). The policy's issuer is the `client_id`.
+    ClientAssertion {
+        /// Our own names, of which `aud` has one.
+        audience: &'a [String],
+    },
     /// OpenID Connect Back-Channel Logout 1.0 section 2.6.
     LogoutToken {
         /// Our client id at the issuer.

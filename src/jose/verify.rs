@@ -30,9 +30,10 @@ use crate::oidc::strict_json;
 /// 6. `iss`; `aud`; `azp` (ID token); `exp`, `nbf`, `iat`; age (logout token); `sub`; `jti`, `sid`;
 /// 7. ID token: no logout event, `nonce`, `auth_time`, `at_hash`, `c_hash`. Access token: no sign of
 ///    an ID token, no `cnf`, with `at+jwt` the claims of RFC 9068. Logout token: `events`, no
-///    `nonce`, `sub` or `sid`.
+///    `nonce`, `sub` or `sid`. Hint: as an ID token, but it may have expired. Client assertion: ends
+///    soon, `sub` is `iss`, `jti`.
 ///
-/// Implements RFC 7515 section 5.2, RFC 8725, OpenID Connect Core section 3.1.3.7, RFC 9068 section 4
+/// Implements RFC 7515 section 5.2, RFC 7523 section 3, RFC 8725, OpenID Connect Core section 3.1.3.7, RFC 9068 section 4
 /// and OpenID Connect Back-Channel Logout 1.0 section 2.6. Replay of `jti` is for the caller.
 ///
 /// # Errors
@@ -105,8 +106,11 @@ fn decode(part: &'static str, text: &str) -> Result<Vec<u8>, VerifyError> {
 fn check_type(kind: TokenKind<'_>, typ: Option<&str>) -> Result<(), VerifyError> {
     let is_unspecific = typ.is_none_or(|typ| !typ.ends_with("+jwt"));
     let (is_accepted, expected) = match kind {
-        TokenKind::IdToken { .. } => (is_unspecific, "`JWT` or none"),
-        TokenKind::AccessToken {
+        TokenKind::IdToken { .. } | TokenKind::IdTokenHint { .. } => {
+            (is_unspecific, "`JWT` or none")
+        }
+        TokenKind::OwnAccessToken
+        | TokenKind::AccessToken {
             token_type: AccessTokenType::AtJwt,
             ..
         } => (typ == Some("at+jwt"), "`at+jwt`"),
@@ -117,6 +121,11 @@ fn check_type(kind: TokenKind<'_>, typ: Option<&str>) -> Result<(), VerifyError>
         } => (
             is_unspecific || typ == Some("at+jwt"),
             "`at+jwt`, `JWT` or none",
+        ),
+        // The name of the draft that succeeds RFC 7523; libraries begin to write it.
+        TokenKind::ClientAssertion { .. } => (
+            is_unspecific || typ == Some("client-authentication+jwt"),
+            "`JWT` or none",
         ),
         TokenKind::LogoutToken { .. } => (
             matches!(typ, None | Some("jwt" | "logout+jwt")),

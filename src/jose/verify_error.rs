@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::jose::algorithm::Algorithm;
 use crate::jose::header::HeaderError;
+use crate::jose::policy::ASSERTION_LIFETIME_MAX;
 use crate::jose::policy::IDENTIFIER_LENGTH_MAX;
 use crate::jose::policy::LOGOUT_TOKEN_AGE_MAX;
 use crate::jose::policy::SUBJECT_LENGTH_MAX;
@@ -154,6 +155,13 @@ pub enum VerifyError {
         /// How far ahead, in seconds.
         seconds_ahead: i64,
     },
+    /// A client assertion ends later than [`ASSERTION_LIFETIME_MAX`] from now.
+    AssertionTooLong {
+        /// How long it still lives, in seconds.
+        seconds: i64,
+    },
+    /// `sub` of a client assertion is not its `iss`.
+    AssertionSubjectMismatch,
     /// `at_hash` is of another access token.
     AccessTokenHashMismatch,
     /// `c_hash` is of another code.
@@ -357,6 +365,14 @@ impl fmt::Display for VerifyError {
                     "the user authenticated {seconds_ahead} s in the future (`auth_time`), compare the clocks"
                 )
             }
+            Self::AssertionTooLong { seconds } => write!(
+                f,
+                "the assertion lives {seconds} s more, expected at most {} s",
+                ASSERTION_LIFETIME_MAX.as_secs()
+            ),
+            Self::AssertionSubjectMismatch => f.write_str(
+                "`sub` of the assertion is not its `iss`, expected the client id in both",
+            ),
             Self::AccessTokenHashMismatch => {
                 f.write_str("`at_hash` of the ID token does not belong to the access token")
             }

@@ -25,7 +25,7 @@ mod revoke;
 #[cfg(test)]
 mod test_provider;
 #[cfg(test)]
-mod test_server;
+pub(crate) mod test_server;
 
 pub use doctor::Finding;
 pub use doctor::Outcome;

@@ -142,6 +142,19 @@ impl Pages {
         (html, format!("{policy}; script-src {script}"))
     }
 
+    /// As [`Self::render_scripted`], for a page whose form goes to one of `origins`, see
+    /// [`Self::content_security_policy_with_form_targets`].
+    pub fn render_scripted_with_form<P: ScriptedPage>(
+        &self,
+        page: &P,
+        origins: &[String],
+    ) -> (String, String) {
+        let (html, _) = self.render_scripted(page);
+        let script = scripted::script_source::<P>();
+        let policy = self.content_security_policy_with_form_targets(origins);
+        (html, format!("{policy}; script-src {script}"))
+    }
+
     /// The `Content-Security-Policy` of every page without a form that leads to another origin.
     pub fn content_security_policy(&self) -> &str {
         &self.content_security_policy

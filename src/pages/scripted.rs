@@ -1,20 +1,21 @@
-//! The two pages that have a script.
+//! The pages that have a script.
 //!
 //! Each script is a fixed text, whose hash stands in the policy of its page: nothing else runs there. It
 //! finds its values in the page, where they are escaped like all others. These pages cannot be replaced,
-//! since a replaced one could change what its script meets. Invariant: both work without the script.
+//! since a replaced one could change what its script meets. Invariant: all work without the script.
 
 use serde::Serialize;
 
 use crate::pages::style;
 
 /// The templates, beside those that can be replaced; they extend the built-in layout.
-pub(super) const TEMPLATES: [(&str, &str); 2] = [
+pub(super) const TEMPLATES: [(&str, &str); 3] = [
     (
         CarryFragment::TEMPLATE,
         include_str!("templates/carry_fragment.html"),
     ),
     (Resubmit::TEMPLATE, include_str!("templates/resubmit.html")),
+    (FormPost::TEMPLATE, include_str!("templates/form_post.html")),
 ];
 
 /// A page with a script.
@@ -49,6 +50,19 @@ pub struct Resubmit {
     pub request_id: String,
 }
 
+/// Takes the answer to an authorization request to the client (OAuth 2.0 Form Post Response Mode).
+#[derive(Clone, Debug, Serialize)]
+pub struct FormPost {
+    /// The origin it goes to, for reading.
+    pub place: String,
+    /// The redirect URI.
+    pub action_url: String,
+    /// The answer.
+    pub fields: Vec<Field>,
+    /// The id of the request that is answered.
+    pub request_id: String,
+}
+
 /// One field of a form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Field {
@@ -62,6 +76,11 @@ impl ScriptedPage for CarryFragment {
     const TEMPLATE: &'static str = "carry_fragment.html";
     const SCRIPT: &'static str =
         "location.replace(document.links[0].href+encodeURIComponent(location.hash))";
+}
+
+impl ScriptedPage for FormPost {
+    const TEMPLATE: &'static str = "form_post.html";
+    const SCRIPT: &'static str = Resubmit::SCRIPT;
 }
 
 impl ScriptedPage for Resubmit {

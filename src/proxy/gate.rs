@@ -290,7 +290,7 @@ async fn decide(
                 facts.refresh = gateway.refresh(&live, Wish::Due, patience, now).await;
             }
             Step::NeedToken(settings, token) => {
-                facts.token = gateway.tokens.find(token, &settings, snapshot, now).await;
+                facts.token = gateway.find_token(token, &settings, snapshot, now).await;
             }
             Step::NeedProof(name) => {
                 // As long as its time could be right, and a little longer.

@@ -6,7 +6,9 @@
 use serde_json::Map;
 use serde_json::Value;
 
+use crate::identity::ClaimMapping;
 use crate::identity::Identity;
+use crate::identity::RoleMapping;
 use crate::identity::VerifiedClaims;
 use crate::oidc::scope::Scope;
 use crate::relying_party::IdentityProviderSettings;
@@ -37,6 +39,23 @@ const OTHER_KINDS: [&str; 7] = [
 /// [`TokenRefusal::Kind`], [`TokenRefusal::Claims`], [`TokenRefusal::Caller`].
 pub fn identity(
     provider: &IdentityProviderSettings,
+    claims: Map<String, Value>,
+) -> Result<Identity, TokenRefusal> {
+    mapped((&provider.id, &provider.claims, &provider.roles), claims)
+}
+
+/// As [`identity`], for a token of our own provider, which goes by the name `id`. Its claims have their
+/// standard names; roles are scopes there, and rules ask for them as such.
+///
+/// # Errors
+/// As [`identity`].
+pub fn own_identity(id: &str, claims: Map<String, Value>) -> Result<Identity, TokenRefusal> {
+    let (mapping, roles) = (ClaimMapping::default(), RoleMapping::default());
+    mapped((id, &mapping, &roles), claims)
+}
+
+fn mapped(
+    (provider, mapping, roles): (&str, &ClaimMapping, &RoleMapping),
     claims: Map<String, Value>,
 ) -> Result<Identity, TokenRefusal> {
     if ["token_use", "typ"]
@@ -70,13 +89,8 @@ pub fn identity(
                 claims,
                 scopes,
             };
-            let (mapping, roles) = (&provider.claims, &provider.roles);
             Ok(Identity::of_client(
-                &provider.id,
-                &client,
-                verified,
-                mapping,
-                roles,
+                provider, &client, verified, mapping, roles,
             ))
         }
         (false, Some(subject), _) => {
@@ -85,7 +99,7 @@ pub fn identity(
                 claims,
                 scopes,
             };
-            Identity::of_person(&provider.id, verified, &provider.claims, &provider.roles)
+            Identity::of_person(provider, verified, mapping, roles)
                 .map_err(|_| TokenRefusal::Caller)
         }
         _ => Err(TokenRefusal::Caller),

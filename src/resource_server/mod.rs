@@ -17,6 +17,7 @@ mod presented;
 mod refusal;
 
 pub use caller::identity;
+pub use caller::own_identity;
 pub use challenge::Challenge;
 pub use challenge::metadata_path;
 pub use introspection::Introspected;

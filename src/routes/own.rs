@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 /// Where metadata of protected resources are: RFC 9728 section 3.1. The path of the resource follows.
 pub const PROTECTED_RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource";
+/// Where metadata of authorization servers are: RFC 8414 section 3.1. The path of the issuer follows.
+pub const AUTHORIZATION_SERVER_METADATA: &str = "/.well-known/oauth-authorization-server";
 
 /// An endpoint of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +34,78 @@ pub enum OwnPath {
     Jwks,
     /// Metadata of the API that the route at this place of the file leads to.
     ProtectedResource(usize),
-    /// A path under our prefix that does not exist.
+    /// An endpoint of our OpenID provider.
+    OpenIdProvider(ProviderPath),
+    /// A path under our prefix, or below our issuer, that does not exist.
     Unknown,
+}
+
+/// An endpoint of our OpenID provider. All but the second home of the metadata are below the issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderPath {
+    /// The metadata.
+    Configuration,
+    /// The keys.
+    Jwks,
+    /// The authorization endpoint.
+    Authorize,
+    /// The token endpoint.
+    Token,
+    /// The userinfo endpoint.
+    Userinfo,
+    /// The introspection endpoint.
+    Introspect,
+    /// The revocation endpoint.
+    Revoke,
+    /// The end-session endpoint.
+    Logout,
+    /// The sign-in page of local accounts.
+    SignIn,
+}
+
+impl ProviderPath {
+    /// Every endpoint.
+    pub const ALL: &[Self] = &[
+        Self::Configuration,
+        Self::Jwks,
+        Self::Authorize,
+        Self::Token,
+        Self::Userinfo,
+        Self::Introspect,
+        Self::Revoke,
+        Self::Logout,
+        Self::SignIn,
+    ];
+
+    /// The path below the issuer.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Configuration => "/.well-known/openid-configuration",
+            Self::Jwks => "/jwks",
+            Self::Authorize => "/authorize",
+            Self::Token => "/token",
+            Self::Userinfo => "/userinfo",
+            Self::Introspect => "/introspect",
+            Self::Revoke => "/revoke",
+            Self::Logout => "/logout",
+            Self::SignIn => "/sign_in",
+        }
+    }
+
+    /// The name in logs.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Configuration => "provider_configuration",
+            Self::Jwks => "provider_jwks",
+            Self::Authorize => "provider_authorize",
+            Self::Token => "provider_token",
+            Self::Userinfo => "provider_userinfo",
+            Self::Introspect => "provider_introspect",
+            Self::Revoke => "provider_revoke",
+            Self::Logout => "provider_logout",
+            Self::SignIn => "provider_sign_in",
+        }
+    }
 }
 
 impl OwnPath {
@@ -75,6 +147,7 @@ impl OwnPath {
             Self::Refresh => "refresh",
             Self::Jwks => "jwks",
             Self::ProtectedResource(_) => "protected_resource",
+            Self::OpenIdProvider(endpoint) => endpoint.name(),
             Self::Unknown => "unknown",
         }
     }

@@ -75,6 +75,9 @@ pub struct Route {
     pub timeouts: Timeouts,
 }
 
+/// What stands for our own OpenID provider among the issuers of access tokens.
+pub const OWN_PROVIDER: &str = "openid_provider";
+
 /// Which access tokens are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BearerSettings {

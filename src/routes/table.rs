@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use crate::routes::origin::Origin;
 use crate::routes::origin::Scheme;
+use crate::routes::own::AUTHORIZATION_SERVER_METADATA;
 use crate::routes::own::OwnPath;
 use crate::routes::own::PROTECTED_RESOURCE_METADATA;
+use crate::routes::own::ProviderPath;
 use crate::routes::path;
 use crate::routes::request::Authority;
 use crate::routes::request::RequestView;
@@ -33,6 +35,15 @@ struct OriginRoutes {
     callbacks: HashMap<Box<str>, Arc<str>>,
     /// The places of routes for tokens, by the path of their metadata.
     resources: HashMap<Box<str>, usize>,
+    provider: Option<ProviderRoutes>,
+}
+
+/// The endpoints of our OpenID provider on its origin.
+#[derive(Clone, Debug)]
+struct ProviderRoutes {
+    /// The path of the issuer, without a slash at its end.
+    base: Box<str>,
+    endpoints: HashMap<Box<str>, ProviderPath>,
 }
 
 /// What governs a request.
@@ -83,20 +94,7 @@ impl RouteTable {
                 ),
                 false => (&mut table.hosts, route.origin.host.as_str()),
             };
-            let origins = map.entry(host.into()).or_default();
-            let known = origins
-                .iter()
-                .position(|known| *known.origin == route.origin);
-            let position = known.unwrap_or_else(|| {
-                origins.push(OriginRoutes {
-                    origin: Arc::new(route.origin.clone()),
-                    prefixes: HashMap::new(),
-                    callbacks: HashMap::new(),
-                    resources: HashMap::new(),
-                });
-                origins.len() - 1
-            });
-            let entry = &mut origins[position];
+            let entry = entry_of(map.entry(host.into()).or_default(), &route.origin);
             entry
                 .prefixes
                 .insert(route.prefix.as_str().into(), Arc::clone(route));
@@ -111,6 +109,52 @@ impl RouteTable {
             }
         }
         table
+    }
+
+    /// Adds our OpenID provider, whose issuer has this origin and path. `callbacks` are the callback paths
+    /// of the identity providers that users log in at, by id.
+    #[must_use]
+    pub fn with_openid_provider(
+        mut self,
+        origin: &Origin,
+        path: &str,
+        callbacks: &[(Arc<str>, String)],
+    ) -> Self {
+        let base = path.trim_end_matches('/');
+        let below = ProviderPath::ALL
+            .iter()
+            .map(|endpoint| (format!("{base}{}", endpoint.path()), *endpoint));
+        let metadata = format!("{AUTHORIZATION_SERVER_METADATA}{base}");
+        let endpoints = below.chain([(metadata, ProviderPath::Configuration)]);
+        let provider = ProviderRoutes {
+            base: base.into(),
+            endpoints: endpoints
+                .map(|(path, endpoint)| (path.into(), endpoint))
+                .collect(),
+        };
+        let origins = self.hosts.entry(origin.host.as_str().into()).or_default();
+        let entry = entry_of(origins, origin);
+        entry.provider = Some(provider);
+        for (id, callback) in callbacks {
+            entry
+                .callbacks
+                .insert(callback.as_str().into(), Arc::clone(id));
+        }
+        self
+    }
+
+    /// Whether `path` on `origin` belongs to our OpenID provider.
+    pub fn is_of_openid_provider(&self, origin: &Origin, path: &str) -> bool {
+        let authority = Authority {
+            host: Cow::Borrowed(&origin.host),
+            port: Some(origin.port),
+        };
+        let provider = self
+            .origin(&authority, Some(origin.scheme))
+            .and_then(|(routes, _)| routes.provider.as_ref());
+        provider.is_some_and(|provider| {
+            provider.endpoints.contains_key(path) || path::is_under(path, &provider.base)
+        })
     }
 
     /// Finds what governs `request`.
@@ -153,7 +197,10 @@ impl RouteTable {
             port: Some(origin.port),
         };
         let (routes, _) = self.origin(&authority, Some(origin.scheme))?;
-        routes.find(path)
+        match self.own(routes, path) {
+            Some(OwnPath::OpenIdProvider(_)) => None,
+            _ => routes.find(path),
+        }
     }
 
     /// Whether `origin` is one of those under `from`.
@@ -214,9 +261,33 @@ impl RouteTable {
         if let Some(index) = routes.resources.get(path) {
             return Some(OwnPath::ProtectedResource(*index));
         }
-        path::is_under(path, &self.endpoints_prefix)
-            .then(|| OwnPath::of(&path[self.endpoints_prefix.len()..]))
+        let provider = routes.provider.as_ref();
+        if let Some(endpoint) = provider.and_then(|provider| provider.endpoints.get(path)) {
+            return Some(OwnPath::OpenIdProvider(*endpoint));
+        }
+        if path::is_under(path, &self.endpoints_prefix) {
+            return Some(OwnPath::of(&path[self.endpoints_prefix.len()..]));
+        }
+        // Nothing else is below the issuer: no app answers in its name.
+        let is_below = |provider: &ProviderRoutes| path::is_under(path, &provider.base);
+        provider.is_some_and(is_below).then_some(OwnPath::Unknown)
     }
+}
+
+/// The routes of `origin` among those of its host.
+fn entry_of<'a>(origins: &'a mut Vec<OriginRoutes>, origin: &Origin) -> &'a mut OriginRoutes {
+    let known = origins.iter().position(|known| *known.origin == *origin);
+    let position = known.unwrap_or_else(|| {
+        origins.push(OriginRoutes {
+            origin: Arc::new(origin.clone()),
+            prefixes: HashMap::new(),
+            callbacks: HashMap::new(),
+            resources: HashMap::new(),
+            provider: None,
+        });
+        origins.len() - 1
+    });
+    &mut origins[position]
 }
 
 impl OriginRoutes {

@@ -34,6 +34,7 @@ use crate::gateway::Sessions;
 use crate::gateway::Snapshot;
 use crate::gateway::SnapshotError;
 use crate::gateway::feed;
+use crate::gateway::provider::keys::LOOK_AFTER_EVERY;
 use crate::proxy::GatewayApp;
 use crate::proxy::Proxy;
 
@@ -203,6 +204,7 @@ async fn serve(
     tokio::spawn(Arc::clone(&gateway.sessions).follow_changes());
     tokio::spawn(feed::watch_streams(Arc::clone(&gateway)));
     tokio::spawn(sweep(Arc::clone(&gateway)));
+    tokio::spawn(look_after_keys(Arc::clone(&gateway)));
     tokio::spawn(watch_certificates(
         Arc::clone(&gateway),
         sockets.certificates,
@@ -258,11 +260,7 @@ async fn serve(
 async fn gateway(settings: Settings) -> Result<Gateway, ServerError> {
     let store = store(&settings.store).await.map_err(ServerError::Store)?;
     let keys = keys::session_keys(&settings).map_err(ServerError::Settings)?;
-    let ids: Vec<String> = settings
-        .identity_providers
-        .iter()
-        .map(|provider| provider.id.to_string())
-        .collect();
+    let ids = settings.identity_provider_names();
     let metrics = Metrics::new(&ids);
     let snapshot = Snapshot::build(settings, &keys, None)?;
     Ok(Gateway::new(
@@ -300,6 +298,22 @@ async fn sweep(gateway: Arc<Gateway>) {
             if removed < SWEEP_COUNT_MAX {
                 break;
             }
+        }
+    }
+}
+
+/// Makes, announces and forgets signing keys of our provider when it is time, for ever.
+async fn look_after_keys(gateway: Arc<Gateway>) {
+    let mut ticks = tokio::time::interval(LOOK_AFTER_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let snapshot = gateway.snapshot();
+        if snapshot.openid_provider().is_none() {
+            continue;
+        }
+        if let Err(error) = gateway.provider_keys(&snapshot, clock::now()).await {
+            tracing::warn!(%error, "the signing keys of the provider cannot be looked after");
         }
     }
 }

@@ -17,9 +17,7 @@ pub async fn reload(path: &Path, gateway: &Arc<Gateway>, proxy: &Arc<Proxy>) {
     let built = tokio::task::spawn_blocking(move || build(&file, &current)).await;
     match built {
         Ok(Ok(snapshot)) => {
-            let ids: Vec<String> = (snapshot.settings.identity_providers.iter())
-                .map(|provider| provider.id.to_string())
-                .collect();
+            let ids = snapshot.settings.identity_provider_names();
             gateway.metrics.set_identity_providers(&ids);
             let routes = snapshot.routes.len();
             gateway.replace(snapshot);

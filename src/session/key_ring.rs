@@ -42,9 +42,17 @@ pub enum Purpose {
     KeptForm,
     /// The note in the store that an identity provider has logged somebody out.
     Logout,
+    /// The signing keys of our OpenID provider in the store.
+    ProviderKeys,
+    /// A code of our own provider in the store.
+    ProviderCode,
+    /// A grant of our own provider in the store.
+    ProviderGrant,
+    /// The note of when an authorization request to our OpenID provider was first seen.
+    ProviderRequest,
 }
 
-const PURPOSES: [(Purpose, &str); 8] = [
+const PURPOSES: [(Purpose, &str); 12] = [
     (Purpose::Session, "vestibule session v1"),
     (Purpose::Flow, "vestibule login flow v1"),
     (Purpose::State, "vestibule login state v1"),
@@ -53,6 +61,10 @@ const PURPOSES: [(Purpose, &str); 8] = [
     (Purpose::DpopNonce, "vestibule dpop nonce v1"),
     (Purpose::KeptForm, "vestibule kept form v1"),
     (Purpose::Logout, "vestibule logout v1"),
+    (Purpose::ProviderKeys, "vestibule provider keys v1"),
+    (Purpose::ProviderCode, "vestibule provider code v1"),
+    (Purpose::ProviderGrant, "vestibule provider grant v1"),
+    (Purpose::ProviderRequest, "vestibule provider request v1"),
 ];
 
 /// The keys under `session_keys`.
@@ -156,6 +168,13 @@ impl KeyRing {
             }
         }
         Err(NotOpened)
+    }
+
+    /// Whether the first key has sealed this value: one that lies for long is sealed anew, before the key
+    /// that has sealed it leaves.
+    pub fn is_of_first(&self, sealed: &[u8]) -> bool {
+        let id = sealed.get(1..=KEY_ID_LEN);
+        self.keys.first().is_some_and(|key| id == Some(&key.id[..]))
     }
 
     /// As [`Self::seal`], as text for cookies, parameters and forms.

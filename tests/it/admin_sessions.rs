@@ -33,7 +33,7 @@ fn token(world: &World) -> String {
 }
 
 #[track_caller]
-fn authorized(world: &World, method: &str, target: &str) -> Response {
+pub fn authorized(world: &World, method: &str, target: &str) -> Response {
     let header = format!("Authorization: Bearer {}\r\n", token(world));
     ask(world, method, target, &header)
 }

@@ -187,3 +187,75 @@ fn wrong_usage_is_exit_code_2() {
         version.stdout
     );
 }
+
+const WITH_CLIENTS: &str = r#"
+listeners: [{address: '127.0.0.1:0'}]
+identity_providers:
+  - {id: corp, issuer: 'https://login.example.com', client_id: gateway, client_secret: {file: secret}}
+routes:
+  - {from: 'https://wiki.example.com', to: 'http://127.0.0.1:1', auth: public}
+openid_provider:
+  issuer: https://sso.example.com/oidc
+  login: {identity_providers: [corp]}
+  scopes: {orders.read: {description: Read orders}}
+  clients:
+    - client_id: shop
+      client_secret: {file: secret}
+      redirect_uris: [https://shop.example.com/callback, 'https://shop.example.com/second?a=1&b=2']
+      grant_types: [authorization_code, refresh_token]
+      scopes: [openid, email, offline_access]
+    - client_id: robot
+      client_secret: {file: secret}
+      grant_types: [client_credentials]
+      scopes: [orders.read]
+"#;
+
+#[test]
+fn a_client_is_told_what_it_needs_and_no_secret() {
+    let secret = "marker-of-a-client-secret-0123456789";
+    let place = Workplace::with(WITH_CLIENTS);
+    place.write("secret", secret);
+    let run = |arguments: &[&str]| {
+        let outcome = place.run(arguments);
+        let said = format!("{}{}", outcome.stdout, outcome.stderr);
+        assert!(!said.contains(secret), "{said}");
+        outcome
+    };
+    let env = run(&["client", "show", "shop", "--format", "env"]);
+    assert_eq!(env.code, Some(0), "{env:?}");
+    for line in [
+        "OIDC_ISSUER=https://sso.example.com/oidc",
+        "OIDC_DISCOVERY_URL=https://sso.example.com/oidc/.well-known/openid-configuration",
+        "OIDC_CLIENT_ID=shop",
+        "OIDC_CLIENT_AUTH=client_secret_basic",
+        "OIDC_SCOPES='openid email offline_access'",
+        "OIDC_REDIRECT_URI=https://shop.example.com/callback",
+        "OIDC_REDIRECT_URI_2='https://shop.example.com/second?a=1&b=2'",
+        "OIDC_TOKEN_ENDPOINT=https://sso.example.com/oidc/token",
+    ] {
+        assert!(
+            env.stdout.lines().any(|found| found == line),
+            "{line}: {env:?}"
+        );
+    }
+    let robot = run(&["client", "show", "robot", "--format", "env"]);
+    assert!(
+        !robot.stdout.contains("AUTHORIZATION_ENDPOINT"),
+        "{robot:?}"
+    );
+    let json = run(&["client", "list", "--json"]);
+    let clients: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(clients[0]["client_id"], "robot");
+    assert_eq!(clients[1]["scope"], "openid email offline_access");
+    assert!(
+        run(&["client", "list"])
+            .stdout
+            .contains("client_credentials")
+    );
+    let unknown = run(&["client", "show", "nobody"]);
+    assert_eq!(unknown.code, Some(1));
+    assert!(
+        unknown.stderr.contains("expected one of: robot, shop"),
+        "{unknown:?}"
+    );
+}

@@ -20,6 +20,7 @@ const ORDER: &[&str] = &[
     "relying_party",
     "resource_server",
     "accounts",
+    "openid_provider",
     "decision",
     "pages",
     "store",

@@ -33,6 +33,7 @@ mod logout;
 mod logout_everywhere;
 mod parsing;
 mod preserved;
+mod provider;
 mod reauthentication;
 mod refresh;
 mod relay;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use crate::config::raw::DURATION;
 use crate::config::raw::FileReference;
 use crate::config::raw::IdentityProvider;
+use crate::config::raw::OpenidProvider;
 use crate::config::raw::Route;
 use crate::config::raw::SIZE;
 use crate::config::raw::SecretReference;
@@ -36,6 +37,9 @@ pub struct Gateway {
     pub sessions: Option<Sessions>,
     /// Where users log in. Needed as soon as a route has `auth: login` or `auth: optional`.
     pub identity_providers: Option<Vec<IdentityProvider>>,
+    /// The gateway as an OpenID provider: it logs users in for applications that are registered here, and
+    /// issues tokens to them. Default: it is none.
+    pub openid_provider: Option<OpenidProvider>,
     /// Which requests reach which app: the most specific `from` wins, their order does not matter, and
     /// what matches none is answered with 404. At least one.
     #[schemars(required)]

@@ -7,6 +7,7 @@
 
 mod gateway;
 mod identity_provider;
+mod openid_provider;
 mod route;
 
 use schemars::JsonSchema;
@@ -38,6 +39,21 @@ pub use identity_provider::ProviderEndpoints;
 pub use identity_provider::Roles;
 pub use identity_provider::Status;
 pub use identity_provider::UnknownRole;
+pub use openid_provider::Account;
+pub use openid_provider::AccountsLogin;
+pub use openid_provider::ApplicationType;
+pub use openid_provider::GrantType;
+pub use openid_provider::IdTokenClaims;
+pub use openid_provider::Lifetimes;
+pub use openid_provider::OpenidProvider;
+pub use openid_provider::Placement;
+pub use openid_provider::ProviderClaim;
+pub use openid_provider::ProviderClient;
+pub use openid_provider::ProviderClientAuth;
+pub use openid_provider::ProviderLogin;
+pub use openid_provider::ProviderScope;
+pub use openid_provider::Signing;
+pub use openid_provider::SigningAlgorithm;
 pub use route::Allow;
 pub use route::Assertion;
 pub use route::Auth;

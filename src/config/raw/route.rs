@@ -88,7 +88,7 @@ pub enum Auth {
 #[serde(deny_unknown_fields)]
 pub struct Bearer {
     /// Ids of the identity providers whose tokens count; exactly one, where tokens are introspected.
-    /// Example: `[corp]`.
+    /// `openid_provider` stands for our own. Example: `[corp]`.
     #[schemars(required)]
     pub issuers: Option<Vec<String>>,
     /// Name of the API, or a list of names: one of them must be in `aud` of a token. Example:

@@ -18,13 +18,12 @@ use crate::routes::Auth;
 use crate::routes::BearerSettings;
 use crate::routes::Dpop;
 use crate::routes::DpopNonce;
+use crate::routes::OWN_PROVIDER;
+use crate::routes::Route;
 use crate::routes::TokenValidation;
 
 /// Default of `cache`.
 const CACHE: Duration = Duration::from_secs(60);
-
-/// What stands for our own provider in `issuers`.
-const OWN_PROVIDER: &str = "openid_provider";
 
 /// `bearer` of a route with `auth`.
 pub fn settings(
@@ -114,6 +113,39 @@ pub fn settings(
     }))
 }
 
+/// Tokens of our own provider need one, and are checked here: nobody has to be asked about them.
+pub fn check_own(context: &mut Context<'_>, routes: &[Arc<Route>], has_provider: bool) {
+    for route in routes {
+        let Some(bearer) = &route.bearer else {
+            continue;
+        };
+        let path = KeyPath::root()
+            .key("routes")
+            .index(route.index)
+            .key("bearer");
+        let place = bearer.issuers.iter().position(|id| **id == *OWN_PROVIDER);
+        let Some(place) = place else {
+            continue;
+        };
+        if !has_provider {
+            context
+                .problem(
+                    &path.key("issuers").index(place),
+                    "there is no `openid_provider` in the file",
+                )
+                .help("name one of the ids under `identity_providers`, or set the provider up");
+        }
+        if bearer.validation != TokenValidation::Signature {
+            context
+                .problem(&path.key("validation"), "tokens of our own are checked by their signature")
+                .help("write `validation: signature`, or remove the key: what is revoked ends all the same");
+        }
+        if bearer.dpop == Dpop::Required {
+            context.problem(&path.key("dpop"), "tokens of our own are bound to no key");
+        }
+    }
+}
+
 fn issuers(
     context: &mut Context<'_>,
     path: &KeyPath,
@@ -130,9 +162,7 @@ fn issuers(
     for (index, id) in ids.iter().enumerate() {
         let path = path.index(index);
         if id == OWN_PROVIDER && providers.find(id).is_none() {
-            context
-                .problem(&path, "this version of the gateway issues no tokens")
-                .help("name one of the ids under `identity_providers`");
+            issuers.push(Arc::from(OWN_PROVIDER));
         } else if !id.trim().is_empty() {
             providers.check_id(context, &path, id);
         }

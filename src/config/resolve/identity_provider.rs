@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::accounts;
 use crate::config::files;
 use crate::config::problem::KeyPath;
 use crate::config::problem::quoted;
@@ -21,6 +22,9 @@ use crate::relying_party::Status;
 
 /// The longest id: it stands in paths, headers and log lines.
 const ID_BYTES_MAX: usize = 64;
+/// What stands in the place of an id for people who logged in with an account of ours, and for tokens of
+/// our own provider.
+const RESERVED_IDS: [&str; 2] = [accounts::IDENTITY_PROVIDER, "openid_provider"];
 /// Where discovery puts its document below the issuer (OpenID Connect Discovery section 4).
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 /// Parameters of the authorization request that we set, or that would replace what we set.
@@ -148,6 +152,12 @@ fn check_id(context: &mut Context<'_>, path: &KeyPath, id: String) -> Option<Str
             .expected(format!(
                 "at most {ID_BYTES_MAX} letters, digits, `-` and `_`"
             ));
+        return None;
+    }
+    if RESERVED_IDS.contains(&id.as_str()) {
+        context
+            .problem(path, format!("{} stands for our own provider", quoted(&id)))
+            .help("give the identity provider another id");
         return None;
     }
     Some(id)

@@ -10,6 +10,7 @@ mod claims;
 mod client;
 mod headers;
 mod identity_provider;
+mod openid_provider;
 mod origin;
 mod process;
 mod protected;
@@ -163,7 +164,14 @@ pub fn resolve(raw: raw::Gateway, context: &mut Context<'_>) -> Settings {
     let providers = identity_provider::identity_providers(context, raw.identity_providers, &prefix);
     let routes = route::routes(context, raw.routes, &providers, &prefix);
     let sessions = sessions::sessions(context, raw.sessions, &routes);
-    protected::check(context, &providers, &routes, &prefix);
+    bearer::check_own(context, &routes, raw.openid_provider.is_some());
+    let openid_provider =
+        openid_provider::openid_provider(context, raw.openid_provider, &providers);
+    if let Some(provider) = &openid_provider {
+        openid_provider::place::check(context, provider, &routes, &providers, &prefix);
+    }
+    let own = openid_provider.as_deref();
+    protected::check(context, &providers, &routes, own, &prefix);
 
     let listeners = process::listeners(context, raw.listeners);
     let keys = raw.session_keys;
@@ -177,6 +185,7 @@ pub fn resolve(raw: raw::Gateway, context: &mut Context<'_>) -> Settings {
         session_keys: sessions::keys(context, &root.key("session_keys"), keys),
         sessions,
         identity_providers: providers.list.into_iter().map(|(_, one)| one).collect(),
+        openid_provider,
         routes,
         endpoints_prefix: prefix,
         templates: process::templates(context, raw.templates),

@@ -13,6 +13,8 @@ use crate::config::problem::quoted;
 use crate::config::resolve::Context;
 use crate::config::resolve::identity_provider::Providers;
 use crate::identity::UnknownRole;
+use crate::openid_provider::OpenIdProviderSettings;
+use crate::openid_provider::settings::Login;
 use crate::relying_party::IdentityProviderSettings;
 use crate::relying_party::Status;
 use crate::routes::Auth;
@@ -37,6 +39,7 @@ pub fn check(
     context: &mut Context<'_>,
     providers: &Providers,
     routes: &[Arc<Route>],
+    own: Option<&OpenIdProviderSettings>,
     prefix: &str,
 ) {
     check_callbacks(context, providers, prefix);
@@ -44,7 +47,7 @@ pub fn check(
     // A route that is wrong in itself may be the one that was to admit somebody.
     let routes_path = KeyPath::root().key("routes");
     if !context.has_problem_below(&routes_path) {
-        check_unused(context, providers, routes);
+        check_unused(context, providers, routes, own);
     }
     for route in routes {
         let path = KeyPath::root().key("routes").index(route.index);
@@ -128,13 +131,23 @@ fn check_mail_domains(context: &mut Context<'_>, providers: &Providers) {
     }
 }
 
-fn check_unused(context: &mut Context<'_>, providers: &Providers, routes: &[Arc<Route>]) {
+fn check_unused(
+    context: &mut Context<'_>,
+    providers: &Providers,
+    routes: &[Arc<Route>],
+    own: Option<&OpenIdProviderSettings>,
+) {
+    let for_clients = match own.map(|own| &own.login) {
+        Some(Login::IdentityProviders(ids)) => ids.as_slice(),
+        Some(Login::Accounts(_)) | None => &[],
+    };
     for (index, one) in &providers.list {
         let issuers =
             |route: &Arc<Route>| route.bearer.as_ref().map(|bearer| bearer.issuers.clone());
         let mut admitted = (routes.iter())
             .flat_map(|route| route.identity_providers.clone())
-            .chain(routes.iter().filter_map(issuers).flatten());
+            .chain(routes.iter().filter_map(issuers).flatten())
+            .chain(for_clients.iter().cloned());
         if one.status == Status::Active && !admitted.any(|id| id == one.id) {
             context
                 .warning(

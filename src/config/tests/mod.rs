@@ -14,6 +14,7 @@ mod accepted;
 mod files;
 mod hostile;
 mod identity_providers;
+mod openid_provider;
 mod process;
 mod reference;
 mod routes;

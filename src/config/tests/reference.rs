@@ -109,6 +109,8 @@ fn used_keys(
         if let Some(schema) = properties.and_then(|properties| properties.get(key)) {
             found.push((format!("{name}.{key}"), inner.clone()));
             used_keys(schema, root, inner, "", found);
+        } else if let Some(schema) = schema.get("additionalProperties") {
+            used_keys(schema, root, inner, "", found);
         }
     }
 }

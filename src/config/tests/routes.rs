@@ -107,7 +107,7 @@ cases! {
     tokens_of_a_stranger: [route("bearer: {issuers: [crop], audience: a}"), replace("auth: login", "auth: bearer")] =>
         ["11:24: routes[0].bearer.issuers[0]: no identity provider is named `crop`"],
     tokens_of_our_own: [route("bearer: {issuers: [openid_provider], audience: a}"), replace("auth: login", "auth: bearer")] =>
-        ["11:24: routes[0].bearer.issuers[0]: this version of the gateway issues no tokens"],
+        ["11:24: routes[0].bearer.issuers[0]: there is no `openid_provider` in the file"],
     an_empty_scope: [route("bearer: {issuers: [corp], audience: a, scopes: []}"), replace("auth: login", "auth: bearer")] =>
         ["11:52: routes[0].bearer.scopes: the list is empty"],
     two_scopes_in_one: [route("bearer: {issuers: [corp], audience: a, scopes: [a b]}"), replace("auth: login", "auth: bearer")] =>

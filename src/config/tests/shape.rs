@@ -12,8 +12,8 @@ cases! {
         ["3:1: sesions: no key is named `sesions`"],
     an_unknown_key_inside: [provider("isuer: x")] =>
         ["8:5: identity_providers[0].isuer: no key is named `isuer`"],
-    a_key_of_a_later_version: [top("openid_provider: {issuer: x}")] =>
-        ["3:1: openid_provider: this version of vestibule does not know `openid_provider`"],
+    a_key_of_a_later_version: [top("outbound: {allow_addresses: []}")] =>
+        ["3:1: outbound: this version of vestibule does not know `outbound`"],
     a_status_of_a_later_version: [provider("status: draft")] =>
         ["8:13: identity_providers[0].status: `draft` is not yet supported by this version"],
     an_unknown_word: [replace("auth: login", "auth: loign")] =>

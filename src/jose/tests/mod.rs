@@ -2,6 +2,7 @@
 
 mod access_token;
 mod algorithms;
+mod brought_back;
 mod header;
 mod hostile;
 mod id_token;

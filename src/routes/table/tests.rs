@@ -196,3 +196,53 @@ fn own_paths_are_found_on_every_host() {
         Err(NoTarget::UnknownPath)
     );
 }
+
+#[test]
+fn the_provider_has_its_own_paths_and_no_app_answers_below_the_issuer() {
+    let url = url::Url::parse("https://a.example/oidc").expect("it is a URL");
+    let origin = Origin::of_url(&url).expect("it has an origin");
+    let callbacks = [(Arc::from("partner"), "/oauth2/callback/partner".to_owned())];
+    let table = table(&["https://a.example", "https://b.example"]).with_openid_provider(
+        &origin,
+        url.path(),
+        &callbacks,
+    );
+    for (path, expected) in [
+        ("/oidc/authorize", "provider_authorize"),
+        ("/oidc/token", "provider_token"),
+        (
+            "/oidc/.well-known/openid-configuration",
+            "provider_configuration",
+        ),
+        (
+            "/.well-known/oauth-authorization-server/oidc",
+            "provider_configuration",
+        ),
+        ("/oidc", "unknown"),
+        ("/oidc/other", "unknown"),
+        ("/oidc/authorize/", "unknown"),
+        ("/oauth2/callback/partner", "callback"),
+        ("/oidcx", "0 https://a.example"),
+        ("/authorize", "0 https://a.example"),
+    ] {
+        assert_eq!(
+            find(&table, "a.example", path).as_deref(),
+            Ok(expected),
+            "{path}"
+        );
+    }
+    for path in ["/OIDC/authorize", "/oidc//authorize", "/oidc%2Ftoken"] {
+        assert_ne!(
+            find(&table, "a.example", path).as_deref(),
+            Ok("0 https://a.example"),
+            "{path}"
+        );
+    }
+    assert_eq!(
+        find(&table, "b.example", "/oidc/authorize").as_deref(),
+        Ok("1 https://b.example")
+    );
+    assert!(table.is_of_openid_provider(&origin, "/oidc/authorize"));
+    assert!(!table.is_of_openid_provider(&origin, "/oidcx"));
+    assert!(table.route(&origin, "/oidc/authorize").is_none());
+}

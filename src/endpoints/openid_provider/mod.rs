@@ -1,0 +1,109 @@
+//! The endpoints of our OpenID provider.
+//!
+//! Owns how they look over HTTP: methods, headers, pages and redirects. What a client may ask for and
+//! what it gets is decided by [`crate::openid_provider`].
+
+mod asked;
+mod authorize;
+mod client_request;
+mod configuration;
+mod facts;
+mod introspect;
+mod jwks;
+mod logout;
+mod own_token;
+mod respond;
+mod revoke;
+mod sign_in;
+mod token;
+mod user;
+mod userinfo;
+
+use http::StatusCode;
+use url::Url;
+
+use crate::endpoints::Call;
+use crate::endpoints::answer::Answer;
+use crate::endpoints::failure::Failure;
+use crate::openid_provider::OpenIdProviderSettings;
+use crate::openid_provider::keys::CACHE_LIFETIME;
+use crate::routes::ProviderPath;
+
+pub use respond::all_form_targets;
+
+/// The longest request that is sent on as an address: servers in front of us stop at 8 KiB of headers.
+const QUERY_BYTES_MAX: usize = 6 * 1024;
+
+/// The methods of an endpoint.
+pub fn methods<'a>(endpoint: ProviderPath, _call: &Call<'a>) -> &'a [&'a str] {
+    match endpoint {
+        ProviderPath::Configuration | ProviderPath::Jwks => &["GET", "HEAD"],
+        ProviderPath::Authorize | ProviderPath::Logout | ProviderPath::SignIn => {
+            &["GET", "HEAD", "POST"]
+        }
+        ProviderPath::Userinfo => &["GET", "HEAD", "POST"],
+        ProviderPath::Token | ProviderPath::Introspect | ProviderPath::Revoke => &["POST"],
+    }
+}
+
+/// Answers a request to an endpoint of the provider.
+pub async fn handle(call: &Call<'_>, endpoint: ProviderPath) -> Result<Answer, Box<Failure>> {
+    // The table of routes knows these paths only where the settings have a provider.
+    let provider = call.snapshot.openid_provider();
+    let provider = provider.ok_or_else(Failure::unknown_path)?;
+    match endpoint {
+        ProviderPath::Configuration => configuration::handle(call, provider).await,
+        ProviderPath::Jwks => jwks::handle(call, provider).await,
+        ProviderPath::Authorize => authorize::handle(call, provider).await,
+        ProviderPath::Token => token::handle(call, provider).await,
+        ProviderPath::Userinfo => userinfo::handle(call, provider).await,
+        ProviderPath::Introspect => introspect::handle(call, provider).await,
+        ProviderPath::Revoke => revoke::handle(call, provider).await,
+        ProviderPath::Logout => logout::handle(call, provider).await,
+        ProviderPath::SignIn => sign_in::handle(call, provider).await,
+    }
+}
+
+/// A POST from another site comes without our cookies, which are `Lax`. Sent on as a GET it carries them.
+fn as_get(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
+    let unclear = || Failure::bad_request("invalid_request", "The form cannot be read.");
+    let form = std::str::from_utf8(call.body).map_err(|_| unclear())?;
+    if call.request.header("content-type").map(essence).as_deref() != Some(FORM) {
+        return Err(unclear().into());
+    }
+    // What was sent on is looked at like any address, so it is written anew.
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(url::form_urlencoded::parse(form.as_bytes()));
+    let query = query.finish();
+    if query.len() > QUERY_BYTES_MAX {
+        let failure = Failure::bad_request("invalid_request", "The form is too long.");
+        return Err(failure.into());
+    }
+    let url = format!("{}?{query}", call.request.path);
+    Ok(Answer::redirect(StatusCode::SEE_OTHER, &url))
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A media type without its parameters.
+fn essence(content_type: &str) -> String {
+    let name = content_type.split(';').next().unwrap_or_default();
+    name.trim().to_ascii_lowercase()
+}
+
+/// The path of an endpoint on the issuer's origin.
+fn path(provider: &OpenIdProviderSettings, endpoint: ProviderPath) -> String {
+    let url = Url::parse(&provider.issuer);
+    let base = url.map(|url| url.path().trim_end_matches('/').to_owned());
+    format!("{}{}", base.unwrap_or_default(), endpoint.path())
+}
+
+/// An answer that everybody may keep for a while: it holds nothing about anybody.
+fn public(mut answer: Answer) -> Answer {
+    let seconds = CACHE_LIFETIME.as_secs();
+    answer.insert("cache-control", &format!("public, max-age={seconds}"));
+    answer
+}
+
+#[cfg(test)]
+mod tests;

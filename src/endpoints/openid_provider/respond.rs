@@ -1,0 +1,93 @@
+//! The way back to the client.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use url::Url;
+
+use crate::endpoints::Call;
+use crate::endpoints::answer::Answer;
+use crate::endpoints::failure::Failure;
+use crate::openid_provider::Client;
+use crate::openid_provider::OpenIdProviderSettings;
+use crate::openid_provider::Refusal;
+use crate::openid_provider::response::AuthorizationResponse;
+use crate::openid_provider::response::ResponseMode;
+use crate::pages::scripted::Field;
+use crate::pages::scripted::FormPost;
+use crate::routes::Origin;
+
+/// Sends `response` to the client by way of the browser.
+pub fn response(call: &Call<'_>, response: &AuthorizationResponse) -> Answer {
+    match response.mode {
+        // Never 307: after a sign-in it would send the password on to the client.
+        ResponseMode::Query => Answer::redirect(StatusCode::SEE_OTHER, &response.location()),
+        ResponseMode::FormPost => {
+            let fields = response.parameters.iter().map(|(name, value)| Field {
+                name: (*name).to_owned(),
+                value: value.clone(),
+            });
+            let target = target(&response.redirect_uri);
+            let page = FormPost {
+                place: target.clone().unwrap_or_default(),
+                action_url: response.redirect_uri.clone(),
+                fields: fields.collect(),
+                request_id: call.request_id.as_str().to_owned(),
+            };
+            let targets: Vec<String> = target.into_iter().collect();
+            Answer::page_with_script_and_form(&call.snapshot.pages, &page, &targets)
+        }
+    }
+}
+
+/// The page for a request whose client or redirect URI is not clear: the browser is sent nowhere.
+pub fn shown(call: &Call<'_>, refusal: &Refusal) -> Box<Failure> {
+    tracing::info!(
+        error = refusal.code.as_str(),
+        description = refusal.description,
+        request_id = call.request_id.as_str(),
+        "a request to the provider is refused"
+    );
+    Failure::new(
+        StatusCode::BAD_REQUEST,
+        refusal.code.as_str(),
+        "This request is not right",
+        format!(
+            "The app that sent you here asks in a wrong way: {}.",
+            refusal.description
+        ),
+        "Go back to the app. If it happens again, tell its administrator.",
+    )
+    .into()
+}
+
+/// Where the answers of `client` may go, as sources for `form-action`: Chromium holds the redirects that
+/// follow a form against it. `redirect_uri` is the one of a request; none: all of the client's.
+pub fn form_targets(client: &Client, redirect_uri: Option<&str>) -> Vec<String> {
+    if let Some(uri) = redirect_uri.filter(|uri| client.admits_redirect_uri(uri)) {
+        return target(uri).into_iter().collect();
+    }
+    let uris = client.redirect_uris.iter().map(|uri| uri.as_str());
+    let all = uris.chain(client.post_logout_redirect_uris.iter().map(String::as_str));
+    let mut targets: Vec<String> = all.filter_map(target).collect();
+    targets.sort();
+    targets.dedup();
+    targets
+}
+
+/// The targets of all clients.
+pub fn all_form_targets(provider: &Arc<OpenIdProviderSettings>) -> Vec<String> {
+    let mut targets: Vec<String> = (provider.clients.iter())
+        .flat_map(|client| form_targets(client, None))
+        .collect();
+    targets.sort();
+    targets.dedup();
+    targets
+}
+
+/// The origin of a redirect URI, or its scheme where it has no origin.
+fn target(uri: &str) -> Option<String> {
+    let url = Url::parse(uri).ok()?;
+    let origin = Origin::of_url(&url).map(|origin| origin.to_string());
+    origin.or_else(|| Some(format!("{}:", url.scheme())))
+}

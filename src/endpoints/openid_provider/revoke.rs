@@ -1,0 +1,66 @@
+//! The revocation endpoint.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::endpoints::Call;
+use crate::endpoints::answer::Answer;
+use crate::endpoints::failure::Failure;
+use crate::endpoints::openid_provider::client_request;
+use crate::endpoints::openid_provider::client_request::Refused;
+use crate::endpoints::openid_provider::own_token;
+use crate::openid_provider::Client;
+use crate::openid_provider::OpenIdProviderSettings;
+use crate::openid_provider::Refusal;
+use crate::openid_provider::handle::RefreshToken;
+use crate::openid_provider::revocation;
+use crate::openid_provider::revocation::Revocation;
+use crate::routes::ProviderPath;
+
+/// Answers a request. Implements RFC 7009 section 2: 200 without a body, whatever the token was worth.
+pub async fn handle(
+    call: &Call<'_>,
+    provider: &Arc<OpenIdProviderSettings>,
+) -> Result<Answer, Box<Failure>> {
+    let revoked = async {
+        let path = ProviderPath::Revoke.path();
+        let request = client_request::read(call, provider, path).await?;
+        let token = request.parameters.one("token")?;
+        let token = token.ok_or(Refusal::invalid_request("token is missing"))?;
+        revoke(call, provider, &request.authenticated.client, token).await
+    };
+    Ok(match revoked.await {
+        Ok(()) => client_request::unstored(Answer::empty(StatusCode::OK)),
+        Err(refused) => refused.answer(call, None),
+    })
+}
+
+async fn revoke(
+    call: &Call<'_>,
+    provider: &Arc<OpenIdProviderSettings>,
+    asking: &Client,
+    token: &str,
+) -> Result<(), Refused> {
+    let (gateway, now) = (call.gateway, call.now);
+    let revocation = if let Some(token) = RefreshToken::parse(token) {
+        let found = gateway.find_grant(call.snapshot, &token.grant, now).await?;
+        found.map_or(Revocation::Nothing, |grant| {
+            revocation::refresh_token(asking, &token, &grant.value)
+        })
+    } else {
+        match own_token::find(call, provider, token).await {
+            Ok((token, _)) => revocation::access_token(asking, &token),
+            Err(Refused::ByRule(_)) => Revocation::Nothing,
+            Err(refused) => return Err(refused),
+        }
+    };
+    match revocation {
+        Revocation::Nothing => (),
+        Revocation::EndGrant(grant) => {
+            gateway.end_grant(&grant).await?;
+        }
+        Revocation::Deny { jti, until } => gateway.deny_access_token(&jti, until, now).await?,
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! The sign-in page of local accounts, as part of an authorization request.
+
+use std::sync::Arc;
+
+use crate::endpoints::Call;
+use crate::endpoints::account_sign_in;
+use crate::endpoints::account_sign_in::SignInPage;
+use crate::endpoints::answer::Answer;
+use crate::endpoints::failure::Failure;
+use crate::endpoints::openid_provider::respond;
+use crate::endpoints::query;
+use crate::openid_provider::Client;
+use crate::openid_provider::OpenIdProviderSettings;
+
+/// `GET, POST /sign_in?rd=&login_hint=` below the issuer.
+pub async fn handle(
+    call: &Call<'_>,
+    provider: &Arc<OpenIdProviderSettings>,
+) -> Result<Answer, Box<Failure>> {
+    let accounts = call.snapshot.accounts.as_ref();
+    let accounts = accounts.ok_or_else(Failure::unknown_path)?;
+    let sent = match call.request.method {
+        "POST" => std::str::from_utf8(call.body).unwrap_or_default(),
+        _ => call.request.query.unwrap_or_default(),
+    };
+    let wanted = query::parameter(sent, "rd").unwrap_or_default();
+    let (_, asked) = wanted.split_once('?').unwrap_or_default();
+    let client = query::parameter(asked, "client_id");
+    let client = client.and_then(|id| provider.clients.find(&id));
+    let redirect_uri = query::parameter(asked, "redirect_uri");
+    let form_targets = match client {
+        Some(client) => respond::form_targets(client, redirect_uri.as_deref()),
+        None => respond::all_form_targets(provider),
+    };
+    let host = call.origin.authority();
+    let page = SignInPage {
+        accounts,
+        path: call.request.path,
+        host: client.map_or(host.as_str(), |client: &Arc<Client>| &client.name),
+        form_targets: &form_targets,
+    };
+    Ok(account_sign_in::handle(call, &page).await)
+}

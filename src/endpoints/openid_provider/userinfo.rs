@@ -1,0 +1,87 @@
+//! The userinfo endpoint.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::endpoints::Call;
+use crate::endpoints::answer::Answer;
+use crate::endpoints::failure::Failure;
+use crate::endpoints::openid_provider::client_request;
+use crate::endpoints::openid_provider::client_request::Refused;
+use crate::endpoints::openid_provider::own_token;
+use crate::openid_provider::ErrorCode;
+use crate::openid_provider::OpenIdProviderSettings;
+use crate::openid_provider::Refusal;
+use crate::openid_provider::userinfo;
+use crate::resource_server::Presented;
+use crate::resource_server::presented;
+use crate::secret::Secret;
+
+/// Answers a request. Implements OpenID Connect Core section 5.3 and RFC 6750 sections 2 and 3.
+pub async fn handle(
+    call: &Call<'_>,
+    provider: &Arc<OpenIdProviderSettings>,
+) -> Result<Answer, Box<Failure>> {
+    let token = match token(call) {
+        Ok(Some(token)) => token,
+        // RFC 6750 section 3.1: who shows nothing is told no error.
+        Ok(None) => {
+            let answer = Answer::empty(StatusCode::UNAUTHORIZED);
+            return Ok(challenged(answer, None).because("no_token"));
+        }
+        Err(refusal) => return Ok(refused(call, refusal.into())),
+    };
+    let found = own_token::find(call, provider, token.expose()).await;
+    let claims =
+        found.and_then(|(token, grant)| Ok(userinfo::claims(&token, grant.as_ref(), provider)?));
+    Ok(match claims {
+        Ok(claims) => Answer::json_value(StatusCode::OK, &Value::Object(claims)),
+        Err(problem) => refused(call, problem),
+    })
+}
+
+/// The one token of the request: in the header, or in the form of a POST.
+fn token(call: &Call<'_>) -> Result<Option<Secret<String>>, Refusal> {
+    let in_header = match presented(call.request.headers, call.request.query) {
+        Ok(Presented::Token(token)) => Some(Secret::new(token.to_owned())),
+        // Another scheme, or a bound token, of which we issue none.
+        Ok(Presented::Nothing | Presented::Bound(..)) => None,
+        Err(problem) => return Err(Refusal::invalid_request(problem.description())),
+    };
+    if call.request.method != "POST" || !client_request::has_form(call) {
+        return Ok(in_header);
+    }
+    let parameters = client_request::form(call)?;
+    let in_form = parameters.one("access_token")?;
+    if in_header.is_some() && in_form.is_some() {
+        let description = "the access token is in the header and in the form";
+        return Err(Refusal::invalid_request(description));
+    }
+    Ok(in_header.or_else(|| in_form.map(|token| Secret::new(token.to_owned()))))
+}
+
+fn refused(call: &Call<'_>, problem: Refused) -> Answer {
+    let answer = problem.answer(call, None);
+    match problem {
+        Refused::ByRule(refusal) => challenged(answer, Some(refusal)),
+        Refused::Throttled(_) | Refused::Unavailable => answer,
+    }
+}
+
+/// Adds the challenge of RFC 6750 section 3.
+fn challenged(mut answer: Answer, refusal: Option<Refusal>) -> Answer {
+    let mut challenge = "Bearer realm=\"userinfo\"".to_owned();
+    if let Some(Refusal { code, description }) = refusal {
+        challenge += &format!(
+            ", error=\"{}\", error_description=\"{description}\"",
+            code.as_str()
+        );
+        if code == ErrorCode::InsufficientScope {
+            challenge += ", scope=\"openid\"";
+        }
+    }
+    answer.insert("www-authenticate", &challenge);
+    answer
+}

@@ -1,0 +1,325 @@
+//! Codes and grants of our own provider, and the access tokens that were taken back.
+//!
+//! Owns how they lie in the store: under the hash of what names them, sealed, each with an end. What a
+//! code or a refresh token is worth is said by `openid_provider`.
+//!
+//! Invariant: a code leads to tokens once, whoever presents it at the same moment, and everybody else who
+//! presents it ends what it led to. So the grant is written first and the code is marked then: of several
+//! who have read an unused code one can mark it, and each of the others deletes the grant afterwards.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::clock::Timestamp;
+use crate::gateway::Gateway;
+use crate::gateway::Sessions;
+use crate::gateway::Snapshot;
+use crate::gateway::sessions::hash;
+use crate::openid_provider::grants::Grant;
+use crate::openid_provider::grants::authorization_code::StoredCode;
+use crate::openid_provider::handle::Code;
+use crate::openid_provider::handle::GrantId;
+use crate::openid_provider::judge::Authentication;
+use crate::random;
+use crate::session::Purpose;
+use crate::session::SessionKey;
+use crate::store::Key;
+use crate::store::Record;
+use crate::store::Replacement;
+use crate::store::StoreError;
+
+/// A stored thing and the version that its replacement has to name.
+#[derive(Clone, Debug)]
+pub struct Stored<T> {
+    /// What is stored.
+    pub value: T,
+    /// Counts its replacements.
+    pub version: u64,
+}
+
+impl Gateway {
+    /// Remembers a new code.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not take it: then there is no code.
+    pub async fn keep_code(
+        &self,
+        snapshot: &Snapshot,
+        code: &Code,
+        stored: &StoredCode,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let key = code.storage_key();
+        let record = Record {
+            key,
+            value: seal(snapshot, Purpose::ProviderCode, &key, stored),
+            expires_at: stored.kept_until,
+            last_seen: now,
+            index: index(&stored.authentication),
+            version: 0,
+        };
+        let kept = self.sessions.store().put_new(record).await;
+        kept.inspect_err(|_| self.metrics.store_error())
+    }
+
+    /// Finds a code, also one that was used or is over, for as long as it is remembered.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn find_code(
+        &self,
+        snapshot: &Snapshot,
+        code: &Code,
+        now: Timestamp,
+    ) -> Result<Option<Stored<StoredCode>>, StoreError> {
+        self.read_sealed(snapshot, Purpose::ProviderCode, &code.storage_key(), now)
+            .await
+    }
+
+    /// Keeps the grant that `code` leads to and marks the code as used. False: somebody else was first, or
+    /// the user has signed out since; then there is no grant and nothing may be issued.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer: nothing may be issued.
+    pub async fn use_code(
+        &self,
+        snapshot: &Snapshot,
+        (code, version): (&Code, u64),
+        used: &StoredCode,
+        grant: &Grant,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (store, key) = (self.sessions.store(), code.storage_key());
+        let grant_key = grant.id.storage_key();
+        let record = Record {
+            key: grant_key,
+            value: seal(snapshot, Purpose::ProviderGrant, &grant_key, grant),
+            expires_at: grant.expires_at,
+            last_seen: now,
+            index: index_of_grant(grant),
+            version: 0,
+        };
+        let replacement = Replacement {
+            value: seal(snapshot, Purpose::ProviderCode, &key, used),
+            expires_at: used.kept_until,
+            index: Vec::new(),
+        };
+        let marked = async {
+            match store.put_new(record).await {
+                Ok(()) => store.replace(&key, version, replacement, now).await,
+                Err(StoreError::AlreadyExists) => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        let marked = marked.await.inspect_err(|_| self.metrics.store_error());
+        if marked != Ok(true) {
+            let deleted = store.delete(&grant_key).await;
+            // A grant whose tokens nobody has been given opens nothing; it goes when it is over.
+            let _ = deleted.inspect_err(|_| self.metrics.store_error());
+        }
+        marked
+    }
+
+    /// Finds a grant that has not ended.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer: then it must count as ended.
+    pub async fn find_grant(
+        &self,
+        snapshot: &Snapshot,
+        id: &GrantId,
+        now: Timestamp,
+    ) -> Result<Option<Stored<Grant>>, StoreError> {
+        self.read_sealed(snapshot, Purpose::ProviderGrant, &id.storage_key(), now)
+            .await
+    }
+
+    /// Puts `grant` in the place of the one that was read with `version`. False: somebody else has changed
+    /// it since, or it has ended.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn replace_grant(
+        &self,
+        snapshot: &Snapshot,
+        version: u64,
+        grant: &Grant,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let key = grant.id.storage_key();
+        let replacement = Replacement {
+            value: seal(snapshot, Purpose::ProviderGrant, &key, grant),
+            expires_at: grant.expires_at,
+            index: index_of_grant(grant),
+        };
+        let replaced = (self.sessions.store())
+            .replace(&key, version, replacement, now)
+            .await;
+        replaced.inspect_err(|_| self.metrics.store_error())
+    }
+
+    /// Ends a grant, with all of its tokens.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer: nobody may be told that it has ended.
+    pub async fn end_grant(&self, id: &GrantId) -> Result<bool, StoreError> {
+        let deleted = self.sessions.store().delete(&id.storage_key()).await;
+        deleted.inspect_err(|_| self.metrics.store_error())
+    }
+
+    /// Ends what a subject at an identity provider has let clients have, where it ends with the session
+    /// `sid`, or with any of the subject's sessions where none is named: codes that nobody has redeemed,
+    /// and grants without `offline_access`. Returns how many there were.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer: some may live on, and it has to be tried again.
+    pub async fn end_grants_of(
+        &self,
+        provider: &str,
+        subject: &str,
+        sid: Option<&str>,
+    ) -> Result<usize, StoreError> {
+        let index = match sid {
+            Some(sid) => index_of_sid(sid),
+            None => index_of_subject(provider, subject),
+        };
+        self.sessions.end_grants_by(index).await
+    }
+
+    /// Remembers that an access token was taken back, until it is over anyway.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot remember it.
+    pub async fn deny_access_token(
+        &self,
+        jti: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.sessions.use_up(&denied(jti), until, now).await
+    }
+
+    /// Whether an access token was taken back.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer: then it must count as taken back.
+    pub async fn is_access_token_denied(
+        &self,
+        jti: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.sessions.is_used_up(&denied(jti), now).await
+    }
+
+    async fn read_sealed<T: serde::de::DeserializeOwned>(
+        &self,
+        snapshot: &Snapshot,
+        purpose: Purpose,
+        key: &Key,
+        now: Timestamp,
+    ) -> Result<Option<Stored<T>>, StoreError> {
+        let record = self.sessions.store().get(key, now).await;
+        let record = record.inspect_err(|_| self.metrics.store_error())?;
+        // What cannot be opened was sealed by a key that has left, or was altered: it is none of ours.
+        Ok(record.and_then(|record| {
+            Some(Stored {
+                value: open(snapshot, purpose, key, &record.value)?,
+                version: record.version,
+            })
+        }))
+    }
+}
+
+fn seal<T: serde::Serialize>(
+    snapshot: &Snapshot,
+    purpose: Purpose,
+    key: &Key,
+    value: &T,
+) -> Vec<u8> {
+    let bytes = serde_json::to_vec(value).expect("a code and a grant are plain values");
+    snapshot.keys.seal(purpose, key, random::bytes(), &bytes)
+}
+
+fn open<T: serde::de::DeserializeOwned>(
+    snapshot: &Snapshot,
+    purpose: Purpose,
+    key: &Key,
+    sealed: &[u8],
+) -> Option<T> {
+    let bytes = snapshot.keys.open(purpose, key, sealed).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// What ends with the session is found by it; offline access does not end with one.
+fn index_of_grant(grant: &Grant) -> Vec<Key> {
+    if grant.is_offline() {
+        return Vec::new();
+    }
+    index(&grant.authentication)
+}
+
+fn index(user: &Authentication) -> Vec<Key> {
+    let (provider, subject) = (&user.identity.identity_provider, &user.identity.subject);
+    vec![index_of_subject(provider, subject), index_of_sid(&user.sid)]
+}
+
+fn index_of_subject(provider: &str, subject: &str) -> Key {
+    hash(&[
+        b"grants of subject",
+        provider.as_bytes(),
+        subject.as_bytes(),
+    ])
+}
+
+fn index_of_sid(sid: &str) -> Key {
+    hash(&[b"grants of sid", sid.as_bytes()])
+}
+
+/// The name of a session in tokens: the same as long as the session lives. It is made of the session's key
+/// in the store and leads back to neither key nor id.
+pub fn sid(key: &SessionKey) -> String {
+    let hash = hash(&[b"vestibule sid", &key.0]);
+    let (name, _) = hash.split_at(16);
+    URL_SAFE_NO_PAD.encode(name)
+}
+
+/// What users have let clients of our provider have, and what ends with their sessions: codes that nobody
+/// has redeemed, and grants without `offline_access`.
+impl Sessions {
+    /// Ends what ends with these sessions.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer: it has to be tried again.
+    pub async fn end_grants_with(&self, sessions: &[Key]) -> Result<(), StoreError> {
+        for key in sessions {
+            self.end_grants_by(index_of_sid(&sid(&SessionKey(*key))))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Ends what ends with any session of a subject.
+    ///
+    /// # Errors
+    /// As [`Self::end_grants_with`].
+    pub async fn end_grants_with_all_of(
+        &self,
+        provider: &str,
+        subject: &str,
+    ) -> Result<(), StoreError> {
+        self.end_grants_by(index_of_subject(provider, subject))
+            .await
+            .map(|_| ())
+    }
+
+    /// In one step: a redemption under way finds its code gone, or its grant goes here too.
+    async fn end_grants_by(&self, index: Key) -> Result<usize, StoreError> {
+        let ended = self.store().delete_by_index(&index).await;
+        let ended = ended.inspect_err(|_| self.count_store_error())?;
+        Ok(ended.len())
+    }
+}
+
+fn denied(jti: &str) -> [&[u8]; 2] {
+    [b"denied access token", jti.as_bytes()]
+}

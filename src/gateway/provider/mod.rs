@@ -1,0 +1,15 @@
+//! What our own provider remembers: its signing keys, codes, grants, and tokens that were taken back.
+//!
+//! Owns how they lie in the store and how gateways on one store agree about them. What they are worth is
+//! said by `openid_provider`.
+
+mod bearer;
+mod client_desk;
+mod grants;
+pub mod keys;
+
+pub use bearer::OwnTokens;
+pub use client_desk::ClientDesk;
+pub use client_desk::Throttled;
+pub use grants::Stored;
+pub use grants::sid;

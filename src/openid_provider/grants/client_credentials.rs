@@ -1,0 +1,69 @@
+//! A client's own tokens.
+//!
+//! Owns the grant of machines: no user, no ID token, no refresh token. Implements RFC 6749 section 4.4.
+
+use std::collections::BTreeMap;
+
+use serde_json::Map;
+
+use crate::identity::Identity;
+use crate::oidc::scope::Scope;
+use crate::openid_provider::clients::Client;
+use crate::openid_provider::error::ErrorCode;
+use crate::openid_provider::error::Refusal;
+use crate::openid_provider::scope;
+use crate::openid_provider::scope::Target;
+use crate::openid_provider::settings::OpenIdProviderSettings;
+use crate::openid_provider::settings::STANDARD_SCOPES;
+use crate::openid_provider::subject::LOCAL;
+
+/// Decides what a client gets for itself. Without a scope that is all it may have; scopes that speak of a
+/// user mean nothing here and are refused when they are asked for.
+///
+/// The client has proved who it is: [`crate::openid_provider::clients::confidential`].
+///
+/// # Errors
+/// A [`Refusal`] with `invalid_scope` or `invalid_target`.
+pub fn issue(
+    client: &Client,
+    asked: Option<&Scope>,
+    resources: &[String],
+    settings: &OpenIdProviderSettings,
+) -> Result<Target, Refusal> {
+    let refused = |description| Refusal::new(ErrorCode::InvalidScope, description);
+    let is_standard = |value: &str| STANDARD_SCOPES.contains(&value);
+    if asked.is_some_and(|asked| asked.iter().any(is_standard)) {
+        return Err(refused(
+            "a scope that speaks of a user is asked for without one",
+        ));
+    }
+    let asked = match asked {
+        Some(asked) => asked.clone(),
+        None => Scope::from_values(client.scopes.iter().filter(|value| !is_standard(value)))
+            .unwrap_or_default(),
+    };
+    if !client.scopes.contains_all(&asked) {
+        return Err(refused("the client is not registered for all of the scope"));
+    }
+    let granted = scope::granted(&asked, client, &identity(client), settings);
+    scope::target(&granted, resources, client, settings)
+}
+
+/// The client as the rules of scopes see it: a machine, not a user.
+pub fn identity(client: &Client) -> Identity {
+    Identity {
+        identity_provider: LOCAL.to_owned(),
+        subject: client.client_id.to_string(),
+        user: String::new(),
+        preferred_username: None,
+        email: None,
+        email_verified: false,
+        name: None,
+        groups: Vec::new(),
+        roles: Vec::new(),
+        scopes: Vec::new(),
+        attributes: BTreeMap::new(),
+        claims: Map::new(),
+        client: Some(client.client_id.to_string()),
+    }
+}

@@ -1,0 +1,169 @@
+//! Logins with accounts of our own, through to tokens.
+
+use super::*;
+use crate::support::idp::now;
+
+/// F01, F17, oidcc-server
+#[test]
+fn a_user_logs_in_and_the_app_gets_tokens() {
+    let world = World::with(&local(""));
+    let mut browser = world.browser();
+    let done = log_in(&world, &mut browser, "alice", &[]);
+    assert!(location(&done).starts_with(&format!("{CALLBACK}?code=")));
+    let answer = answer(&done);
+    assert_eq!(value(&answer, "state"), "st&te");
+    assert_eq!(value(&answer, "iss"), issuer(&world));
+    let redeemed = redeem(&world, &code(&world, &done));
+    assert_eq!(redeemed.status, 200, "{}", redeemed.text());
+    assert_eq!(redeemed.header("cache-control"), "no-store");
+    let tokens = redeemed.json();
+    let id_token = claims(&tokens["id_token"]);
+    for (name, expected) in [
+        ("iss", issuer(&world).as_str()),
+        ("sub", "alice"),
+        ("aud", "shop"),
+        ("nonce", "n0nce"),
+    ] {
+        assert_eq!(id_token[name], expected, "{name}");
+    }
+    assert_eq!(id_token["amr"], serde_json::json!(["pwd"]));
+    assert!((id_token["auth_time"].as_i64().unwrap() - now()).abs() < 60);
+    let access_token = tokens["access_token"].as_str().unwrap();
+    world.secrets.note(access_token);
+    let userinfo = browser.send(
+        &Call::script(&format!("{}/userinfo", issuer(&world)))
+            .header("Authorization", &format!("Bearer {access_token}")),
+    );
+    assert_eq!(userinfo.status, 200, "{}", userinfo.text());
+    let userinfo = userinfo.json();
+    assert_eq!(userinfo["sub"], "alice");
+    assert_eq!(userinfo["name"], "Alice Doe");
+    assert_eq!(userinfo["email"], "alice@example.com");
+    let metrics = world.gateway.admin("/metrics").unwrap().text();
+    assert!(metrics.contains("idp=\"accounts\""), "{metrics}");
+}
+
+#[test]
+fn the_signature_of_an_id_token_is_right_by_the_published_keys() {
+    let world = World::with(&local(""));
+    let mut browser = world.browser();
+    let done = log_in(&world, &mut browser, "alice", &[]);
+    let tokens = redeem(&world, &code(&world, &done)).json();
+    let token = tokens["id_token"].as_str().unwrap();
+    let keys = browser.get(&format!("{}/jwks", issuer(&world)));
+    let keys: jsonwebtoken::jwk::JwkSet = serde_json::from_str(&keys.text()).unwrap();
+    let header = jsonwebtoken::decode_header(token).unwrap();
+    let key = keys.find(&header.kid.unwrap()).unwrap();
+    let key = jsonwebtoken::DecodingKey::from_jwk(key).unwrap();
+    let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
+    rules.set_audience(&["shop"]);
+    rules.set_issuer(&[issuer(&world)]);
+    assert!(jsonwebtoken::decode::<Value>(token, &key, &rules).is_ok());
+    rules.set_audience(&["wiki"]);
+    assert!(jsonwebtoken::decode::<Value>(token, &key, &rules).is_err());
+}
+
+#[test]
+fn a_wrong_password_gives_no_code_and_no_session() {
+    let world = World::with(&local(""));
+    let mut browser = world.browser();
+    let first = browser.get(&authorize_url(&world, &[]));
+    let page = to_client(&mut browser, first);
+    let html = page.text();
+    assert!(html.contains("shop"), "the page names the app");
+    let form = Call::navigate(&format!("{}/sign_in", issuer(&world)))
+        .header("Sec-Fetch-Site", "same-origin")
+        .form(&[
+            ("username", "alice"),
+            ("password", "wrong"),
+            ("csrf", &field(&html, "csrf")),
+            ("rd", &field(&html, "rd")),
+        ]);
+    let refused = browser.send(&form);
+    assert!(!is_redirect(&refused));
+    let again = browser.get(&authorize_url(&world, &[("prompt", "none")]));
+    assert_eq!(value(&answer(&again), "error"), "login_required");
+}
+
+/// Chromium holds the redirects that follow the form against the policy of its page.
+#[test]
+fn the_sign_in_form_may_lead_to_the_app_that_asks_and_to_no_other() {
+    let world = World::with(&local(""));
+    let mut browser = world.browser();
+    let first = browser.get(&authorize_url(&world, &[]));
+    let page = to_client(&mut browser, first);
+    let policy = page.header("content-security-policy");
+    assert!(
+        policy.contains("form-action 'self' http://shop.localhost:1;"),
+        "{policy}"
+    );
+    // A redirect URI that is not the client's opens nothing.
+    let rd = "/oidc/authorize?client_id=shop&redirect_uri=https%3A%2F%2Fevil.example%2F";
+    let url = format!("{}/sign_in?{}", issuer(&world), query_of("rd", rd));
+    let page = browser.get(&url);
+    assert!(!page.header("content-security-policy").contains("evil"));
+}
+
+fn query_of(name: &str, value: &str) -> String {
+    url::form_urlencoded::Serializer::new(String::new())
+        .append_pair(name, value)
+        .finish()
+}
+
+/// oidcc-prompt-none-logged-in
+#[test]
+fn one_login_is_enough_for_all_apps() {
+    let world = World::with(&local(""));
+    let mut browser = world.browser();
+    log_in(&world, &mut browser, "alice", &[]);
+    let wiki = [
+        ("client_id", "wiki"),
+        ("redirect_uri", "http://wiki.localhost:1/callback"),
+        ("scope", "openid email"),
+    ];
+    let at_once = browser.get(&authorize_url(&world, &wiki));
+    assert!(location(&at_once).starts_with("http://wiki.localhost:1/callback?code="));
+    let mut silent = wiki.to_vec();
+    silent.push(("prompt", "none"));
+    let at_once = browser.get(&authorize_url(&world, &silent));
+    assert!(location(&at_once).starts_with("http://wiki.localhost:1/callback?code="));
+    // Another browser has no part in it.
+    let stranger = world.browser().get(&authorize_url(&world, &silent));
+    assert_eq!(value(&answer(&stranger), "error"), "login_required");
+}
+
+#[test]
+fn a_role_is_granted_to_whom_a_rule_admits_and_to_nobody_else() {
+    let world = World::with(&local(""));
+    for (name, expected) in [("alice", true), ("bob", false)] {
+        let mut browser = world.browser();
+        let done = log_in(&world, &mut browser, name, &[("scope", "openid editor")]);
+        let tokens = redeem(&world, &code(&world, &done)).json();
+        let scope = tokens["scope"].as_str().unwrap();
+        assert_eq!(
+            scope.split(' ').any(|one| one == "editor"),
+            expected,
+            "{name}"
+        );
+    }
+}
+
+/// An account that has left the file is nobody, whatever session there is.
+#[test]
+fn the_session_of_an_account_that_is_gone_does_not_count() {
+    let world = World::with(&local(""));
+    let mut browser = world.browser();
+    log_in(&world, &mut browser, "bob", &[]);
+    let silent = authorize_url(&world, &[("prompt", "none")]);
+    code(&world, &browser.get(&silent));
+    let path = world.gateway.path("gateway.yaml");
+    let yaml = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, yaml.replace("username: bob", "username: bert")).unwrap();
+    world.gateway.signal("HUP");
+    crate::support::eventually("the account is gone", || {
+        let answer = answer(&browser.get(&silent));
+        answer
+            .iter()
+            .any(|(name, value)| name == "error" && value == "login_required")
+    });
+}
