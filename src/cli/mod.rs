@@ -50,6 +50,11 @@ struct FileArgument {
 enum Command {
     /// Starts the gateway (the default command).
     Run(FileArgument),
+    /// The whole story on this machine: provider, accounts, an application, and the gateway before it.
+    ///
+    /// Runs `gateway.yaml` as it is delivered, with passwords made for this run, on loopback
+    /// addresses only, and leaves nothing behind.
+    Demo,
     /// Reports every problem of the file at once.
     Check {
         #[command(flatten)]
@@ -85,6 +90,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command.unwrap_or(Command::Run(cli.file)) {
         Command::Run(file) => run::run(&file.config),
+        Command::Demo => demo::demo(),
         Command::Check {
             file,
             online: false,

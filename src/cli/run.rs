@@ -29,7 +29,7 @@ pub fn run(path: &Path) -> ExitCode {
     for warning in &loaded.warnings {
         tracing::warn!(%warning, "gateway.yaml");
     }
-    match server::run(path, loaded.settings) {
+    match server::run(server::Source::File(path), loaded.settings, || ()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the gateway does not run");

@@ -91,16 +91,29 @@ impl From<SnapshotError> for ServerError {
     }
 }
 
+/// What the settings came from, and so what a signal can ask for.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// This file: SIGHUP reads it again, SIGQUIT hands over to a new process that reads it.
+    File(&'a Path),
+    /// This run alone: there is nothing to read again, and SIGQUIT ends it.
+    Run,
+}
+
 /// Chooses the cryptography of TLS, once for the process: several libraries bring one along.
 pub fn install_cryptography() {
     pingora::tls::install_default_crypto_provider();
 }
 
-/// Runs the gateway until it is told to stop.
+/// Runs the gateway until it is told to stop; calls `ready` once, when it answers.
 ///
 /// # Errors
 /// One [`ServerError`] per step of the start.
-pub fn run(path: &Path, settings: Settings) -> Result<(), ServerError> {
+pub fn run(
+    source: Source<'_>,
+    settings: Settings,
+    ready: impl FnOnce(),
+) -> Result<(), ServerError> {
     let mut inherited = Inherited::receive().map_err(ServerError::System)?;
     let bound = bind(&settings, &mut inherited)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -108,7 +121,7 @@ pub fn run(path: &Path, settings: Settings) -> Result<(), ServerError> {
         .enable_all()
         .build()
         .map_err(ServerError::System)?;
-    let served = runtime.block_on(serve(path, settings, bound, &inherited));
+    let served = runtime.block_on(serve(source, settings, bound, &inherited, ready));
     // Background work has nothing left to finish.
     runtime.shutdown_timeout(Duration::from_secs(1));
     served
@@ -165,10 +178,11 @@ fn bind(settings: &Settings, inherited: &mut Inherited) -> Result<Sockets, Serve
 }
 
 async fn serve(
-    path: &Path,
+    source: Source<'_>,
     settings: Settings,
     sockets: Sockets,
     inherited: &Inherited,
+    ready: impl FnOnce(),
 ) -> Result<(), ServerError> {
     // Signals from here on find a handler, however early they come.
     let mut signals = Signals::new().map_err(ServerError::System)?;
@@ -213,15 +227,17 @@ async fn serve(
     inherited.tell_ready();
     tracing::info!(routes = snapshot.routes.len(), "the gateway is running");
     drop(snapshot);
+    ready();
 
     loop {
-        match signals.next().await {
-            Event::Reload => {
+        match (signals.next().await, source) {
+            (Event::Reload, Source::File(path)) => {
                 notify("RELOADING=1");
                 reload::reload(path, &gateway, &proxy).await;
                 notify("READY=1");
             }
-            Event::HandOver => match offer.hand_over().await {
+            (Event::Reload, Source::Run) => tracing::info!("there is no file to read again"),
+            (Event::HandOver, Source::File(_)) => match offer.hand_over().await {
                 Ok(process) => {
                     notify(&format!("MAINPID={process}"));
                     tracing::info!(process, "handed over to a new process");
@@ -233,7 +249,7 @@ async fn serve(
                     tracing::error!(%error, "not handed over: this process goes on");
                 }
             },
-            Event::Stop => {
+            (Event::Stop, _) | (Event::HandOver, Source::Run) => {
                 notify("STOPPING=1");
                 break;
             }

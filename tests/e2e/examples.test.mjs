@@ -1,6 +1,6 @@
 // Every folder of examples/ keeps the promise of its README: its gateway.yaml runs here with live ports in place of the written ones.
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
@@ -9,6 +9,7 @@ import { fillIn, launch, received, visitor } from './browser.mjs'
 import { CLIENT_SECRET, freePorts, ROOT, startApp, startGateway, startRecorder } from './gateway.mjs'
 import { HttpClient, NAVIGATION } from './http-client.mjs'
 import { startIdp } from './idp.mjs'
+import { hashOf, startCallback } from './provider.mjs'
 import { startRedis } from './redis.mjs'
 import { APP, machines, machineToken, revoke, userToken } from './tokens.mjs'
 import { registration } from './world.mjs'
@@ -40,10 +41,10 @@ function replaced(text, values) {
  * Runs the example `name` with an identity provider for each {id: port written in the file} and calls `show`. `api` is
  * {scope, format} where the application is an API for whose address the provider issues tokens: a recorder stands in its place.
  * With `isTwice` a second gateway runs from the same file with other ports: `beside` is its port.
- * `live` are more addresses to be put in place of those in the file.
+ * `live` are more values to be put in place of those in the file; `sso` says that an issuer of the gateway's own is a client too.
  */
 async function run(name, providers, options, show) {
-  const { env = {}, files = {}, api, isTwice = false, live = {}, accessTokenSeconds } = options
+  const { env = {}, files = {}, api, isTwice = false, live = {}, accessTokenSeconds, sso = false } = options
   const [port, adminPort, beside, besideAdmin] = await freePorts(4)
   const origin = `http://${api ? 'api' : 'wiki'}.localhost:${port}`
   const app = await (api ? startRecorder() : startApp())
@@ -51,7 +52,7 @@ async function run(name, providers, options, show) {
   for (const id of Object.keys(providers)) {
     idps[id] = await startIdp({
       name: `Login of ${id}`,
-      clients: [registration(id, [origin]), ...(api ? [APP, ...machines('robot', 'stranger')] : [])],
+      clients: [registration(id, sso ? [origin, `http://sso.localhost:${port}`] : [origin]), ...(api ? [APP, ...machines('robot', 'stranger')] : [])],
       claimsIn: id === 'partners' ? 'userinfo' : 'id_token',
       resources: api && { [origin]: api, [OTHER_API]: api },
       accessTokenSeconds,
@@ -72,7 +73,7 @@ async function run(name, providers, options, show) {
         const second = replaced(yaml, { [`127.0.0.1:${port}`]: `127.0.0.1:${beside}`, [`127.0.0.1:${adminPort}`]: `127.0.0.1:${besideAdmin}` })
         gateways.push(await startGateway({ yaml: second, adminPort: besideAdmin, env, files }))
       }
-      await show({ origin, beside, app, idps, keep: async (context) => secrets.push(...(await context.cookies(origin)).map(({ value }) => value)) })
+      await show({ origin, beside, app, idps, secrets, issuer: `http://sso.localhost:${port}/oidc`, keep: async (context) => secrets.push(...(await context.cookies(origin)).map(({ value }) => value)) })
     } finally {
       for (const idp of Object.values(idps)) secrets.push(...idp.secrets)
       for (const gateway of gateways) await gateway.stop(secrets)
@@ -276,4 +277,126 @@ test('relay: the API is called with the user\'s own token, a fresh one each time
   } finally {
     await recorder.stop()
   }
+})
+
+/** What an application at our own provider does; the redirect is seen by `callback`, a place that startCallback has made. */
+function ownClient(issuer, callback, id, secret) {
+  const verifier = randomBytes(32).toString('base64url')
+  const post = async (path, form) => {
+    const authorization = secret && { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` }
+    const answer = await new HttpClient().request(`${issuer}${path}`, {
+      headers: { ...SCRIPT, ...authorization }, form: { ...form, ...(!secret && { client_id: id }) },
+    })
+    return { status: answer.status, ...(answer.text && JSON.parse(answer.text)) }
+  }
+  return {
+    post,
+    url: (scope) => `${issuer}/authorize?${new URLSearchParams({
+      client_id: id, response_type: 'code', redirect_uri: callback.url, scope, state: 'state', code_challenge_method: 'S256',
+      code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    })}`,
+    /** The tokens for the code that has arrived last, and what its ID token says. */
+    async tokens(secrets) {
+      const answer = new URL(callback.arrivals.at(-1).url).searchParams
+      assert.equal(answer.get('iss'), issuer, `no code: ${answer}`)
+      const tokens = await post('/token', { grant_type: 'authorization_code', code: answer.get('code'), redirect_uri: callback.url, code_verifier: verifier })
+      assert.equal(tokens.status, 200, JSON.stringify(tokens))
+      for (const name of ['access_token', 'id_token', 'refresh_token']) if (tokens[name]) secrets.push(tokens[name])
+      return { ...tokens, claims: JSON.parse(Buffer.from(tokens.id_token.split('.')[1], 'base64url')) }
+    },
+  }
+}
+
+test('broker: one login at the identity provider serves every application, with roles as scopes', async () => {
+  const callback = await startCallback()
+  const options = {
+    env: { STAFF_SECRET: SECRET, SHOP_SECRET: SECRET }, sso: true,
+    live: { 'http://127.0.0.1:4000/callback': callback.url },
+  }
+  try {
+    await run('broker', { staff: 9400 }, options, async ({ origin, issuer, secrets }) => {
+      const subjects = []
+      for (const [user, granted] of [['alice', 'editor openid profile'], ['bob', 'openid profile']]) {
+        const client = new HttpClient()
+        const shop = ownClient(issuer, callback, 'shop', SECRET)
+        await client.logIn(shop.url('openid profile editor'), user)
+        const tokens = await shop.tokens(secrets)
+        assert.equal(tokens.scope.split(' ').sort().join(' '), granted)
+        assert.equal(tokens.claims.iss, issuer)
+
+        const [field, count] = [ownClient(issuer, callback, 'field-app'), callback.arrivals.length]
+        await client.navigate(field.url('openid profile'))
+        assert.equal(callback.arrivals.length, count + 1, 'the second application asks for nothing')
+        assert.equal((await field.tokens(secrets)).claims.sub, tokens.claims.sub)
+        const page = await client.navigate(`${origin}/page`)
+        assert.equal(page.url, `${origin}/page`, 'nor does the third')
+        assert.match(page.text, new RegExp(`Hello, <span id="user">${user}<`))
+        subjects.push(tokens.claims.sub)
+      }
+      assert.notEqual(subjects[0], subjects[1])
+      const stranger = ownClient(issuer, callback, 'field-app')
+      await new HttpClient().navigate(stranger.url('openid editor'))
+      assert.equal(new URL(callback.arrivals.at(-1).url).searchParams.get('error'), 'invalid_scope')
+    })
+  } finally {
+    await callback.stop()
+  }
+})
+
+test('accounts: a password of the gateway\'s own opens the application, and no other does', async () => {
+  const passwords = { alice: 'a-password-of-alice', bob: 'a-password-of-bob' }
+  const text = await readFile(path.join(EXAMPLES, 'accounts', 'gateway.yaml'), 'utf8')
+  const hashes = text.match(/\$argon2id\$[^"]+/g)
+  const live = { [hashes[0]]: hashOf(passwords.alice), [hashes[1]]: hashOf(passwords.bob) }
+  await run('accounts', {}, { env: { GATEWAY_SECRET: SECRET }, live }, async ({ origin, issuer }) => {
+    for (const [user, admin] of [['alice', 200], ['bob', 403]]) {
+      const client = new HttpClient()
+      await assert.rejects(client.logIn(`${origin}/page`, user, `${passwords[user]}x`), /is refused/)
+      const page = await client.logIn(`${origin}/page`, user, passwords[user])
+      assert.equal(page.url, `${origin}/page`)
+      assert.match(page.text, new RegExp(`Hello, <span id="user">${user}<`))
+      assert.equal((await client.request(`${origin}/admin`)).status, admin)
+    }
+    const page = await new HttpClient().navigate(`${origin}/page`)
+    assert.ok(page.url.startsWith(issuer), 'without a session: the sign-in page')
+  })
+})
+
+test('machine-to-machine: a program is let in by the scope of its token, until it is revoked', async () => {
+  const env = { ROBOT_SECRET: SECRET, STOCK_SECRET: `${SECRET}-of-the-stock` }
+  await run('machine-to-machine', {}, { env, api: {} }, async ({ origin, app, issuer, secrets }) => {
+    const { call, accepted, refused } = apiOf(origin, app)
+    const robot = ownClient(issuer, undefined, 'robot', SECRET)
+    const tokenOf = async (scope) => {
+      const answer = await robot.post('/token', { grant_type: 'client_credentials', scope })
+      assert.deepEqual([answer.status, answer.id_token, answer.refresh_token], [200, undefined, undefined], JSON.stringify(answer))
+      secrets.push(answer.access_token)
+      return answer.access_token
+    }
+    const [reader, editor, other] = [await tokenOf('orders.read'), await tokenOf('orders.read orders.write'), await tokenOf('stock.read')]
+    for (const [token, method] of [[reader, 'GET'], [editor, 'GET'], [editor, 'POST']]) {
+      const headers = await accepted('/orders', token, { method })
+      assert.deepEqual([headers['x-forwarded-client'], headers['x-forwarded-user']], [['robot'], undefined])
+    }
+    await refused('/orders', reader, 403, 'insufficient_scope', { method: 'POST' })
+    await refused('/orders', other, 401, 'invalid_token')
+    await refused('/orders', undefined, 401, undefined)
+    const at = reader.length - 20
+    await refused('/orders', `${reader.slice(0, at)}${reader[at] === 'A' ? 'B' : 'A'}${reader.slice(at + 1)}`, 401, 'invalid_token')
+
+    const stock = ownClient(issuer, undefined, 'stock', env.STOCK_SECRET)
+    const known = await stock.post('/introspect', { token: other })
+    assert.deepEqual([known.active, known.sub, known.aud], [true, 'robot', 'https://stock.example.com'])
+    assert.equal((await stock.post('/introspect', { token: reader })).active, false, 'the token is another API\'s')
+    const wrong = ownClient(issuer, undefined, 'robot', `${SECRET}x`)
+    assert.equal((await wrong.post('/token', { grant_type: 'client_credentials', scope: 'orders.read' })).status, 401)
+
+    assert.equal((await robot.post('/revoke', { token: reader })).status, 200)
+    const deadline = Date.now() + NOTICED_MS_MAX
+    while ((await call('/orders', reader)).status === 200) {
+      assert.ok(Date.now() < deadline, 'the revocation is noticed')
+      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS))
+    }
+    await refused('/orders', reader, 401, 'invalid_token')
+  })
 })

@@ -4,11 +4,13 @@
 //! ports that are free, secrets that are made for this run, passwords that are told once. Invariant:
 //! nothing of a demonstration can be reached from another machine, and nothing of it stays behind.
 
+mod command;
 mod folder;
 mod password;
 mod prepare;
 pub mod sample_app;
 
+pub use command::demo;
 pub use folder::Folder;
 pub use password::DemoAccount;
 pub use prepare::DemoProblem;

@@ -9,15 +9,19 @@ use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::path::Component;
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
+use crate::accounts::HashProblem;
+use crate::cli::demo::DemoAccount;
 use crate::config;
 use crate::config::Problem;
 use crate::config::Settings;
 use crate::config::StoreSettings;
+use crate::openid_provider::settings::Login;
 use crate::random;
 
 /// The file that the demonstration runs, as it is delivered.
@@ -45,8 +49,10 @@ pub struct Ports {
 pub struct Prepared {
     /// The settings.
     pub settings: Settings,
-    /// The address to open: that of the first route with one host.
-    pub address: String,
+    /// The addresses to open: those of the routes with one host. There is at least one.
+    pub addresses: Vec<String>,
+    /// The accounts of the provider, with the passwords of this run.
+    pub accounts: Vec<DemoAccount>,
 }
 
 /// Why there is no demonstration.
@@ -60,6 +66,8 @@ pub enum DemoProblem {
     Store,
     /// There is no route with a host that can be opened.
     NoRoute,
+    /// A password cannot be hashed.
+    Password(HashProblem),
 }
 
 impl fmt::Display for DemoProblem {
@@ -78,6 +86,7 @@ impl fmt::Display for DemoProblem {
             ),
             Self::Store => f.write_str("the store is not in the folder of the demonstration"),
             Self::NoRoute => f.write_str("the file has no route to open"),
+            Self::Password(problem) => write!(f, "no password could be made: {problem}"),
         }
     }
 }
@@ -107,7 +116,8 @@ fn free(preferred: u16) -> io::Result<TcpListener> {
 /// Reads `text`, the reference file, for a run on `ports` with all that is stored in `folder`.
 ///
 /// Every environment variable that it names gets a random value, the same wherever it is named: a
-/// secret between the gateway and its own provider is known to nobody else.
+/// secret between the gateway and its own provider is known to nobody else. Every account gets a new
+/// password, whatever hash stands in the file.
 ///
 /// # Errors
 /// One [`DemoProblem`] per check.
@@ -121,7 +131,7 @@ pub fn prepare(text: &str, ports: Ports, folder: &Path) -> Result<Prepared, Demo
             .or_insert_with(|| Zeroizing::new(URL_SAFE_NO_PAD.encode(random::bytes::<32>())));
         Some(value.to_string())
     };
-    let settings = config::parse(text.as_bytes(), "gateway.yaml", folder, &environment)
+    let mut settings = config::parse(text.as_bytes(), "gateway.yaml", folder, &environment)
         .map_err(DemoProblem::File)?
         .settings;
     let listeners = settings.listeners.iter().map(|listener| listener.address);
@@ -138,12 +148,37 @@ pub fn prepare(text: &str, ports: Ports, folder: &Path) -> Result<Prepared, Demo
     if leads_up || !path.starts_with(folder) {
         return Err(DemoProblem::Store);
     }
-    let mut routes = settings.routes.iter();
-    let route = routes
-        .find(|route| !route.is_wildcard)
-        .ok_or(DemoProblem::NoRoute)?;
-    let address = format!("{}{}/", route.origin, route.prefix);
-    Ok(Prepared { settings, address })
+    let to_open = settings.routes.iter().filter(|route| !route.is_wildcard);
+    let addresses: Vec<String> = to_open
+        .map(|route| match route.prefix.as_ref() {
+            "" => format!("{}/", route.origin),
+            prefix => format!("{}{prefix}", route.origin),
+        })
+        .collect();
+    if addresses.is_empty() {
+        return Err(DemoProblem::NoRoute);
+    }
+    let accounts = new_passwords(&mut settings).map_err(DemoProblem::Password)?;
+    Ok(Prepared {
+        settings,
+        addresses,
+        accounts,
+    })
+}
+
+/// Puts hashes of new passwords in the place of all that are there.
+fn new_passwords(settings: &mut Settings) -> Result<Vec<DemoAccount>, HashProblem> {
+    let mut made = Vec::new();
+    if let Some(provider) = &mut settings.openid_provider
+        && let Login::Accounts(accounts) = &mut Arc::make_mut(provider).login
+    {
+        for account in accounts {
+            let new = DemoAccount::new(&account.username)?;
+            account.password_hash = new.password_hash.clone();
+            made.push(new);
+        }
+    }
+    Ok(made)
 }
 
 /// One pass over all three, so that a new port is not taken for an old one.
@@ -194,12 +229,39 @@ mod tests {
         let listeners: Vec<_> = settings.listeners.iter().map(|one| one.address).collect();
         assert_eq!(listeners, ["127.0.0.1:9090".parse().unwrap()]);
         assert_eq!(settings.admin, "127.0.0.1:40001".parse().ok());
-        assert_eq!(prepared.address, "http://app.localhost:9090/");
+        assert_eq!(
+            prepared.addresses,
+            [
+                "http://app.localhost:9090/",
+                "http://app.localhost:9090/admin",
+                "http://wiki.localhost:9090/"
+            ]
+        );
+        let provider = settings.openid_provider.unwrap();
+        assert_eq!(provider.issuer, "http://sso.localhost:9090/oidc");
+        assert_eq!(settings.identity_providers[0].issuer, provider.issuer);
         assert!(!format!("{:?}", settings.routes).contains("3000"));
         assert!(matches!(
             settings.store,
             StoreSettings::Embedded { path } if path.starts_with("/run/demo")
         ));
+    }
+
+    #[test]
+    fn every_account_gets_a_new_password() {
+        let prepared = of(GATEWAY_YAML).unwrap();
+        let provider = prepared.settings.openid_provider.unwrap();
+        let Login::Accounts(accounts) = &provider.login else {
+            panic!("users log in at accounts");
+        };
+        let names: Vec<_> = accounts.iter().map(|one| one.username.as_str()).collect();
+        assert_eq!(names, ["alice", "bob"]);
+        for (account, told) in accounts.iter().zip(&prepared.accounts) {
+            assert_eq!(account.username, told.username);
+            let hash = &account.password_hash;
+            assert!(!GATEWAY_YAML.contains(&hash.to_string()));
+            assert!(hash.is_of(told.password.expose().as_bytes()));
+        }
     }
 
     #[test]

@@ -108,6 +108,7 @@ fn allow(yaml: &str) -> Edit {
 fn environment(name: &str) -> Option<String> {
     let value = match name {
         "CORP_SECRET" => return Some(format!("{CORP_SECRET}\n")),
+        "GATEWAY_SECRET" => "a-secret-of-the-reference",
         "EMPTY" => "\n",
         "SHORT" => "abc1234",
         "PLACEHOLDER" => "Change-Me",

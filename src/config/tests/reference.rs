@@ -121,7 +121,7 @@ fn it_loads_without_a_warning() {
     let settings = parsed(REFERENCE).unwrap().settings;
     assert_eq!(
         (settings.routes.len(), settings.identity_providers.len()),
-        (1, 1)
+        (3, 1)
     );
 }
 
