@@ -43,6 +43,72 @@ fn a_user_logs_in_and_the_app_gets_tokens() {
     assert!(metrics.contains("idp=\"accounts\""), "{metrics}");
 }
 
+/// As a relying party of another library reads us: discovery, keys, ID token, nonce, `at_hash`.
+#[test]
+fn a_foreign_relying_party_believes_our_tokens() {
+    use openidconnect::AccessToken;
+    use openidconnect::AccessTokenHash;
+    use openidconnect::ClientId;
+    use openidconnect::ClientSecret;
+    use openidconnect::IssuerUrl;
+    use openidconnect::Nonce;
+    use openidconnect::core::CoreIdToken;
+    use openidconnect::core::CoreIdTokenVerifier;
+    use openidconnect::core::CoreJsonWebKeySet;
+    use openidconnect::core::CoreProviderMetadata;
+
+    let world = World::with(&local(""));
+    let mut browser = world.browser();
+    let document = browser.get(&format!(
+        "{}/.well-known/openid-configuration",
+        issuer(&world)
+    ));
+    let metadata: CoreProviderMetadata = serde_json::from_str(&document.text()).unwrap();
+    assert_eq!(metadata.issuer().as_str(), issuer(&world));
+    let keys = browser.get(metadata.jwks_uri().as_str());
+    let keys: CoreJsonWebKeySet = serde_json::from_str(&keys.text()).unwrap();
+    let done = log_in(&world, &mut browser, "alice", &[]);
+    let tokens = redeem(&world, &code(&world, &done)).json();
+    let (id_token, access_token) = (
+        tokens["id_token"].as_str().unwrap(),
+        tokens["access_token"].as_str().unwrap(),
+    );
+    world.secrets.note(id_token);
+    world.secrets.note(access_token);
+    let id_token: CoreIdToken = id_token.parse().unwrap();
+    let verifier = |client: &str, issuer: &str| {
+        CoreIdTokenVerifier::new_confidential_client(
+            ClientId::new(client.to_owned()),
+            ClientSecret::new(SECRET.to_owned()),
+            IssuerUrl::new(issuer.to_owned()).unwrap(),
+            keys.clone(),
+        )
+    };
+    let nonce = Nonce::new("n0nce".to_owned());
+    let ours = verifier("shop", &issuer(&world));
+    let claims = id_token.claims(&ours, &nonce).unwrap();
+    assert_eq!(claims.subject().as_str(), "alice");
+    let hash = AccessTokenHash::from_token(
+        &AccessToken::new(access_token.to_owned()),
+        id_token.signing_alg().unwrap(),
+        id_token.signing_key(&ours).unwrap(),
+    );
+    assert_eq!(claims.access_token_hash(), Some(&hash.unwrap()));
+    // And it would not believe them otherwise.
+    let other_nonce = Nonce::new("another".to_owned());
+    assert!(id_token.claims(&ours, &other_nonce).is_err());
+    assert!(
+        id_token
+            .claims(&verifier("wiki", &issuer(&world)), &nonce)
+            .is_err()
+    );
+    assert!(
+        id_token
+            .claims(&verifier("shop", "https://other.example"), &nonce)
+            .is_err()
+    );
+}
+
 #[test]
 fn the_signature_of_an_id_token_is_right_by_the_published_keys() {
     let world = World::with(&local(""));
