@@ -109,7 +109,8 @@
 //!   and an implementation that only delegates.
 //! - **No `openidconnect` crate.** Its code exchange knows no `private_key_jwt`, and its check of
 //!   ID tokens is not ours: it allows no difference of clocks, passes over `nbf`, and fails a login
-//!   over `email_verified: "true"`. What remains of it is a URL and a form.
+//!   over `email_verified: "true"`. What remains of it is a URL and a form. In the tests it is a relying
+//!   party that is not ours.
 //! - **Verification with `aws-lc-rs`**, on keys that are parsed once when a key set arrives;
 //!   parsing them for every token costs a third of the check. `jsonwebtoken` is the oracle beside
 //!   it in the tests.
@@ -124,8 +125,14 @@
 //!   such as `serde_yaml` is silent about duplicates and does not say where a value stands.
 //! - **Sealing** is AES-256-GCM under keys that HKDF derives for each purpose, with the purpose and
 //!   the place as associated data: a value that was sealed for one place opens at no other.
-//! - **`minijinja`** for pages, because operators may replace them. Those have no script; the two pages that
-//!   have one are fixed, as is the script, whose hash stands in their policy. Both work without it.
+//! - **`minijinja`** for pages, because operators may replace them. Those have no script. The pages
+//!   that have one (a form that is sent again, an address with its fragment, an answer by form_post) are
+//!   fixed, as is the script, whose hash stands in their policy. All of them work without it.
+//! - **Redis** by one Lua script for each change, in one hash slot, so that every promise of
+//!   [`store::Store`] holds there as in SQLite; one suite checks all stores. The client crate's own
+//!   failover is not used: it repeats commands whose answer was lost.
+//! - **Renewals** of tokens are single by a lease in the store, and safe by a comparison of versions: a
+//!   lease can end early, a version cannot be used twice.
 
 pub mod clock;
 pub mod random;
