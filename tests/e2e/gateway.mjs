@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url'
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const TARGET = process.env.CARGO_TARGET_DIR ?? path.join(ROOT, 'target')
 export const VESTIBULE = process.env.VESTIBULE_BIN ?? path.join(TARGET, 'release', 'vestibule')
-export const SAMPLE_APP = process.env.SAMPLE_APP_BIN ?? path.join(TARGET, 'release', 'examples', 'sample_app')
+export const SAMPLE_APP = process.env.SAMPLE_APP_BIN ?? path.join(TARGET, 'debug', 'examples', 'sample_app')
 
 // Deadlines, in milliseconds: long enough for a loaded machine, reached only when something is broken.
 const START_MS_MAX = 20_000
