@@ -154,10 +154,8 @@ impl Sessions {
         keys: &KeyRing,
         now: Timestamp,
     ) -> Result<Known, StoreError> {
-        let record =
-            (self.store.get(&key.0, now).await).inspect_err(|_| self.metrics.store_error())?;
-        let opened = record.and_then(|record| open(keys, &key, &record));
-        Ok(opened.map_or(Known::Gone, |(_, last_seen)| Known::Alive(last_seen)))
+        let found = self.read(key, keys, now).await?;
+        Ok(found.map_or(Known::Gone, |(_, record)| Known::Alive(record.last_seen)))
     }
 
     /// Puts a request that runs under `live` on a leash.

@@ -2,11 +2,12 @@
 //!
 //! Owns the grant of machines: no user, no ID token, no refresh token. Implements RFC 6749 section 4.4.
 
-use std::collections::BTreeMap;
-
 use serde_json::Map;
 
+use crate::identity::ClaimMapping;
 use crate::identity::Identity;
+use crate::identity::RoleMapping;
+use crate::identity::VerifiedClaims;
 use crate::oidc::scope::Scope;
 use crate::openid_provider::clients::Client;
 use crate::openid_provider::error::ErrorCode;
@@ -51,19 +52,11 @@ pub fn issue(
 
 /// The client as the rules of scopes see it: a machine, not a user.
 pub fn identity(client: &Client) -> Identity {
-    Identity {
-        identity_provider: LOCAL.to_owned(),
+    let verified = VerifiedClaims {
         subject: client.client_id.to_string(),
-        user: String::new(),
-        preferred_username: None,
-        email: None,
-        email_verified: false,
-        name: None,
-        groups: Vec::new(),
-        roles: Vec::new(),
-        scopes: Vec::new(),
-        attributes: BTreeMap::new(),
         claims: Map::new(),
-        client: Some(client.client_id.to_string()),
-    }
+        scopes: Vec::new(),
+    };
+    let (mapping, roles) = (ClaimMapping::default(), RoleMapping::default());
+    Identity::of_client(LOCAL, &client.client_id, verified, &mapping, &roles)
 }
