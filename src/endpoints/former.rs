@@ -46,7 +46,7 @@ pub async fn end(call: &Call<'_>, old: &LiveSession, cause: SessionEnd) -> Resul
         user: &identity.user,
     };
     AuditEvent::SessionEnded { person, cause }
-        .emit(&audit_origin(call, &identity.identity_provider));
+        .emit(&audit_origin(call, Some(&identity.identity_provider)));
     Ok(())
 }
 

@@ -74,7 +74,7 @@ pub async fn begin(
         .await
         .map_err(|problem| not_created(call, &id, &problem))?;
     call.gateway.uncache_if_replaced(session_id, call.snapshot);
-    AuditEvent::LoginSucceeded(person).emit(&audit_origin(call, &id));
+    AuditEvent::LoginSucceeded(person).emit(&audit_origin(call, Some(&id)));
     call.gateway.metrics.login(&id, LoginOutcome::Succeeded);
     let names = policy.cookies(call.origin);
     Ok(NewSession {
@@ -109,15 +109,15 @@ pub fn login_failed(
     reason: &str,
     code: Option<&str>,
 ) {
-    AuditEvent::LoginFailed { reason, code }.emit(&audit_origin(call, id));
+    AuditEvent::LoginFailed { reason, code }.emit(&audit_origin(call, Some(id)));
     call.gateway.metrics.login(id, outcome);
 }
 
 /// Whom and what the audit log names.
-pub fn audit_origin<'a>(call: &'a Call<'_>, id: &'a str) -> audit::Origin<'a> {
+pub fn audit_origin<'a>(call: &'a Call<'_>, idp: Option<&'a str>) -> audit::Origin<'a> {
     audit::Origin {
         request_id: Some(call.request_id),
         client_address: Some(call.request.client_address),
-        idp: Some(id),
+        idp,
     }
 }

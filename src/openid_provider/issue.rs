@@ -20,7 +20,6 @@ use crate::openid_provider::claims::Wish;
 use crate::openid_provider::claims_request::ClaimsRequest;
 use crate::openid_provider::clients::Client;
 use crate::openid_provider::clients::IdTokenClaims;
-use crate::openid_provider::grants::client_credentials;
 use crate::openid_provider::judge::Authentication;
 use crate::openid_provider::scope::Target;
 use crate::openid_provider::settings::OpenIdProviderSettings;
@@ -72,15 +71,14 @@ impl Issuer<'_> {
             scope: None,
             requested: &[],
         };
-        let machine;
-        let (identity, subject) = match self.authentication {
-            Some(user) => (&user.identity, user.subject.as_str()),
-            None => {
-                machine = client_credentials::identity(self.client);
-                (&machine, &*self.client.client_id)
-            }
+        let (mut token, subject) = match self.authentication {
+            Some(user) => (
+                claims::released(&user.identity, self.client, self.settings, wish),
+                user.subject.as_str(),
+            ),
+            // Claims speak of users.
+            None => (Map::new(), &*self.client.client_id),
         };
-        let mut token = claims::released(identity, self.client, self.settings, wish);
         self.about_itself(&mut token, subject, self.settings.lifetimes.access_token);
         let audience = match target.audience.as_slice() {
             [one] => Value::from(one.as_str()),

@@ -90,29 +90,133 @@ pub enum AuditEvent<'a> {
         /// Why.
         cause: SessionEnd,
     },
+    /// Our own provider gave a client a code for a user.
+    CodeIssued {
+        /// The `client_id`.
+        client: &'a str,
+        /// The user.
+        person: Person<'a>,
+    },
+    /// Our own provider gave a client tokens.
+    TokensIssued {
+        /// The `client_id`.
+        client: &'a str,
+        /// Whose they are; nobody's, where the client acts for itself.
+        person: Option<Person<'a>>,
+        /// What they were given for.
+        grant_type: &'a str,
+    },
+    /// Our own provider took back what a client had: all tokens of a grant, or one.
+    TokensRevoked {
+        /// The `client_id`.
+        client: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// Our own provider refused a request that a client sent itself.
+    ClientRefused {
+        /// The `client_id` that was named.
+        client: &'a str,
+        /// What was wrong.
+        reason: &'a str,
+        /// The error code it was told.
+        code: &'a str,
+    },
+}
+
+/// What the events say, each in a field of its own.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told<'a> {
+    event: &'static str,
+    client: Option<&'a str>,
+    person: Option<Person<'a>>,
+    reason: Option<&'a str>,
+    code: Option<&'a str>,
 }
 
 impl AuditEvent<'_> {
     /// Writes the event.
     pub fn emit(&self, origin: &Origin<'_>) {
-        let (event, person, reason, code) = match *self {
-            Self::LoginSucceeded(person) => ("login_succeeded", Some(person), None, None),
-            Self::LoginFailed { reason, code } => ("login_failed", None, Some(reason), code),
-            Self::SignedOut(person) => ("signed_out", Some(person), None, None),
-            Self::SessionEnded { person, cause } => {
-                ("session_ended", Some(person), Some(cause.as_str()), None)
-            }
-        };
+        let Told {
+            event,
+            client,
+            person,
+            reason,
+            code,
+        } = self.told();
         tracing::event!(target: TARGET, Level::INFO, {
             { fields::EVENT } = event,
             { fields::REQUEST_ID } = origin.request_id.map(RequestId::as_str),
             { fields::CLIENT_ADDRESS } = origin.client_address.map(field::display),
             { fields::IDP } = origin.idp.map(clip),
+            { fields::CLIENT } = client.map(clip),
             { fields::SUBJECT } = person.map(|person| clip(person.subject)),
             { fields::USER } = person.map(|person| clip(person.user)),
             { fields::REASON } = reason.map(clip),
             { fields::CODE } = code.map(clip)
         });
+    }
+
+    fn told(&self) -> Told<'_> {
+        let nothing = Told::default();
+        match *self {
+            Self::LoginSucceeded(person) => Told {
+                event: "login_succeeded",
+                person: Some(person),
+                ..nothing
+            },
+            Self::LoginFailed { reason, code } => Told {
+                event: "login_failed",
+                reason: Some(reason),
+                code,
+                ..nothing
+            },
+            Self::SignedOut(person) => Told {
+                event: "signed_out",
+                person: Some(person),
+                ..nothing
+            },
+            Self::SessionEnded { person, cause } => Told {
+                event: "session_ended",
+                person: Some(person),
+                reason: Some(cause.as_str()),
+                ..nothing
+            },
+            Self::CodeIssued { client, person } => Told {
+                event: "code_issued",
+                client: Some(client),
+                person: Some(person),
+                ..nothing
+            },
+            Self::TokensIssued {
+                client,
+                person,
+                grant_type,
+            } => Told {
+                event: "tokens_issued",
+                client: Some(client),
+                person,
+                reason: Some(grant_type),
+                ..nothing
+            },
+            Self::TokensRevoked { client, reason } => Told {
+                event: "tokens_revoked",
+                client: Some(client),
+                reason: Some(reason),
+                ..nothing
+            },
+            Self::ClientRefused {
+                client,
+                reason,
+                code,
+            } => Told {
+                event: "client_refused",
+                client: Some(client),
+                reason: Some(reason),
+                code: Some(code),
+                ..nothing
+            },
+        }
     }
 }
 
@@ -184,6 +288,42 @@ mod tests {
                 cause: SessionEnd::Revoked,
             },
             json!({"event": "session_ended", "subject": "s1", "user": "alice", "reason": "revoked"}),
+        );
+    }
+
+    #[test]
+    fn each_event_of_our_provider_names_the_client() {
+        let client = "shop";
+        let person = Person {
+            subject: "s1",
+            user: "alice",
+        };
+        check(
+            AuditEvent::CodeIssued { client, person },
+            json!({"event": "code_issued", "client": "shop", "subject": "s1", "user": "alice"}),
+        );
+        let grant_type = "client_credentials";
+        check(
+            AuditEvent::TokensIssued {
+                client,
+                person: None,
+                grant_type,
+            },
+            json!({"event": "tokens_issued", "client": "shop", "reason": "client_credentials"}),
+        );
+        let reason = "revoked";
+        check(
+            AuditEvent::TokensRevoked { client, reason },
+            json!({"event": "tokens_revoked", "client": "shop", "reason": "revoked"}),
+        );
+        check(
+            AuditEvent::ClientRefused {
+                client,
+                reason: "the secret is wrong",
+                code: "invalid_client",
+            },
+            json!({"event": "client_refused", "client": "shop", "reason": "the secret is wrong",
+                "code": "invalid_client"}),
         );
     }
 

@@ -26,6 +26,8 @@ pub const USER: &str = "user";
 pub const SUBJECT: &str = "subject";
 /// The id of the identity provider.
 pub const IDP: &str = "idp";
+/// The `client_id` of a client of our own provider.
+pub const CLIENT: &str = "client";
 /// The address of the caller.
 pub const CLIENT_ADDRESS: &str = "client_address";
 /// Bytes of body sent to the caller.

@@ -126,6 +126,8 @@ struct Inner {
     request_duration: DurationHistogram,
     logins: CounterFamily,
     refreshes: CounterFamily,
+    tokens_issued: CounterFamily,
+    clients_refused: CounterFamily,
     idp_metadata_stale: GaugeFamily,
     config_reloads: CounterFamily,
     sessions_cached: Gauge,
@@ -155,6 +157,18 @@ impl Metrics {
             "refreshes",
             "Renewals of sessions' tokens by how they ended",
             refreshes.clone(),
+        );
+        let tokens_issued = CounterFamily::default();
+        registry.register(
+            "tokens_issued",
+            "Requests of clients that our own provider answered with tokens",
+            tokens_issued.clone(),
+        );
+        let clients_refused = CounterFamily::default();
+        registry.register(
+            "clients_refused",
+            "Requests of clients that our own provider refused",
+            clients_refused.clone(),
         );
         let idp_metadata_stale = GaugeFamily::default();
         registry.register(
@@ -211,6 +225,8 @@ impl Metrics {
             request_duration,
             logins,
             refreshes,
+            tokens_issued,
+            clients_refused,
             idp_metadata_stale,
             config_reloads,
             sessions_cached,
@@ -271,6 +287,18 @@ impl Metrics {
             ("outcome", outcome.as_str().to_owned()),
         ];
         self.0.refreshes.get_or_create(&labels).inc();
+    }
+
+    /// Counts an answer with tokens to a client of our own provider.
+    pub fn tokens_issued(&self, grant_type: &'static str) {
+        let labels = vec![("grant_type", grant_type.to_owned())];
+        self.0.tokens_issued.get_or_create(&labels).inc();
+    }
+
+    /// Counts a refusal of a client's request, by the error code it was told.
+    pub fn client_refused(&self, code: &'static str) {
+        let labels = vec![("code", code.to_owned())];
+        self.0.clients_refused.get_or_create(&labels).inc();
     }
 
     /// Notes whether metadata or keys of an identity provider are older than they should be.

@@ -16,6 +16,7 @@ use crate::support::gateway::World;
 use crate::support::raw::Response;
 
 mod accounts;
+mod audit;
 mod authorize;
 mod broker;
 mod discovery;

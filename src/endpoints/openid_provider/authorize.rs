@@ -12,6 +12,7 @@ use crate::endpoints::Call;
 use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
 use crate::endpoints::login;
+use crate::endpoints::new_session::audit_origin;
 use crate::endpoints::openid_provider::asked;
 use crate::endpoints::openid_provider::asked::Asked;
 use crate::endpoints::openid_provider::facts::SessionFacts;
@@ -39,6 +40,8 @@ use crate::relying_party::Prompt;
 use crate::relying_party::StartExtras;
 use crate::relying_party::is_login_hint;
 use crate::routes::ProviderPath;
+use crate::telemetry::audit;
+use crate::telemetry::audit::AuditEvent;
 
 const UNAVAILABLE: Refusal = Refusal::new(
     ErrorCode::TemporarilyUnavailable,
@@ -94,12 +97,21 @@ async fn grant(
 ) -> Result<Answer, Box<Failure>> {
     let code = Code::from_random(random::bytes());
     let grant_id = GrantId::from_random(random::bytes());
+    let identity = authentication.identity.clone();
     let stored = authorization_code::stored(request, authentication, grant_id, provider, call.now);
     let kept = (call.gateway)
         .keep_code(call.snapshot, &code, &stored, call.now)
         .await;
     Ok(match kept {
         Ok(()) => {
+            AuditEvent::CodeIssued {
+                client: &request.client.client_id,
+                person: audit::Person {
+                    subject: &identity.subject,
+                    user: &identity.user,
+                },
+            }
+            .emit(&audit_origin(call, Some(&identity.identity_provider)));
             let response = request.address.code(code.secret(), &provider.issuer);
             respond::response(call, &response)
         }

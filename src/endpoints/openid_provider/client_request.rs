@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::endpoints::Call;
 use crate::endpoints::answer::Answer;
+use crate::endpoints::new_session::audit_origin;
 use crate::gateway::provider::Throttled;
 use crate::openid_provider::ErrorCode;
 use crate::openid_provider::OpenIdProviderSettings;
@@ -21,6 +22,7 @@ use crate::openid_provider::Refusal;
 use crate::openid_provider::clients;
 use crate::openid_provider::clients::Authenticated;
 use crate::store::StoreError;
+use crate::telemetry::audit::AuditEvent;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -61,12 +63,10 @@ impl From<StoreError> for Refused {
 
 impl Refused {
     /// The answer. Implements RFC 6749 section 5.2.
-    pub(super) fn answer(self, call: &Call<'_>, client_id: Option<&str>) -> Answer {
-        let request_id = call.request_id.as_str();
-        let client = client_id.unwrap_or_default();
+    pub(super) fn answer(self, call: &Call<'_>) -> Answer {
+        self.tell(call);
         match self {
             Self::ByRule(refusal) => {
-                tracing::info!(request_id, client, %refusal, "a client's request was refused");
                 let status = StatusCode::from_u16(refusal.code.status());
                 let status = status.unwrap_or(StatusCode::BAD_REQUEST);
                 let mut answer = unstored(Answer::json_value(status, &refusal.to_json()));
@@ -77,7 +77,6 @@ impl Refused {
                 answer.because(refusal.code.as_str())
             }
             Self::Throttled(wait) => {
-                tracing::warn!(request_id, client, "a client has failed too often");
                 let body = json!({
                     "error": ErrorCode::InvalidClient.as_str(),
                     "error_description": "too many failures: wait before the next try",
@@ -93,6 +92,28 @@ impl Refused {
                 retry_after(unstored(answer), RETRY_AFTER_SECONDS).because("store_unavailable")
             }
         }
+    }
+
+    /// Tells the audit log and the metrics, where it was a client that asked.
+    fn tell(self, call: &Call<'_>) {
+        let (reason, code) = match self {
+            Self::ByRule(Refusal { code, description }) => (description, code),
+            Self::Throttled(_) => ("it has failed too often", ErrorCode::InvalidClient),
+            Self::Unavailable => return,
+        };
+        let authorization = authorization(call).unwrap_or_default();
+        let parameters = form(call).unwrap_or_default();
+        let Some(client) = clients::claimed(authorization, &parameters) else {
+            return;
+        };
+        let code = code.as_str();
+        AuditEvent::ClientRefused {
+            client: &client,
+            reason,
+            code,
+        }
+        .emit(&audit_origin(call, None));
+        call.gateway.metrics.client_refused(code);
     }
 }
 

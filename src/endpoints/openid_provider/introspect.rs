@@ -35,7 +35,7 @@ pub async fn handle(
     };
     Ok(match found.await {
         Ok(found) => client_request::unstored(Answer::json_value(StatusCode::OK, &found)),
-        Err(refused) => refused.answer(call, None),
+        Err(refused) => refused.answer(call),
     })
 }
 

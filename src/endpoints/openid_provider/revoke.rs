@@ -7,6 +7,7 @@ use http::StatusCode;
 use crate::endpoints::Call;
 use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
+use crate::endpoints::new_session::audit_origin;
 use crate::endpoints::openid_provider::client_request;
 use crate::endpoints::openid_provider::client_request::Refused;
 use crate::endpoints::openid_provider::own_token;
@@ -17,6 +18,7 @@ use crate::openid_provider::handle::RefreshToken;
 use crate::openid_provider::revocation;
 use crate::openid_provider::revocation::Revocation;
 use crate::routes::ProviderPath;
+use crate::telemetry::audit::AuditEvent;
 
 /// Answers a request. Implements RFC 7009 section 2: 200 without a body, whatever the token was worth.
 pub async fn handle(
@@ -32,7 +34,7 @@ pub async fn handle(
     };
     Ok(match revoked.await {
         Ok(()) => client_request::unstored(Answer::empty(StatusCode::OK)),
-        Err(refused) => refused.answer(call, None),
+        Err(refused) => refused.answer(call),
     })
 }
 
@@ -56,11 +58,16 @@ async fn revoke(
         }
     };
     match revocation {
-        Revocation::Nothing => (),
+        Revocation::Nothing => return Ok(()),
         Revocation::EndGrant(grant) => {
             gateway.end_grant(&grant).await?;
         }
         Revocation::Deny { jti, until } => gateway.deny_access_token(&jti, until, now).await?,
     }
+    AuditEvent::TokensRevoked {
+        client: &asking.client_id,
+        reason: "the client asked for it",
+    }
+    .emit(&audit_origin(call, None));
     Ok(())
 }

@@ -10,6 +10,7 @@ use http::StatusCode;
 use crate::endpoints::Call;
 use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
+use crate::endpoints::new_session::audit_origin;
 use crate::endpoints::openid_provider::client_request;
 use crate::endpoints::openid_provider::client_request::ClientRequest;
 use crate::endpoints::openid_provider::client_request::Refused;
@@ -21,6 +22,7 @@ use crate::oidc::scope::Scope;
 use crate::openid_provider::Client;
 use crate::openid_provider::OpenIdProviderSettings;
 use crate::openid_provider::Refusal;
+use crate::openid_provider::clients::GrantType;
 use crate::openid_provider::clients::check_grant;
 use crate::openid_provider::clients::confidential;
 use crate::openid_provider::grants::Consequence;
@@ -42,6 +44,8 @@ use crate::openid_provider::issue::TokenResponse;
 use crate::openid_provider::keys::KeyRing;
 use crate::random;
 use crate::routes::ProviderPath;
+use crate::telemetry::audit;
+use crate::telemetry::audit::AuditEvent;
 
 /// How often a refresh is tried that others get in the way of. The second try sees their rotation and
 /// changes nothing, so more are needed only where the store is slower than many clients of one grant.
@@ -63,15 +67,14 @@ pub async fn handle(
     let request = client_request::read(call, provider, ProviderPath::Token.path()).await;
     let request = match request {
         Ok(request) => request,
-        Err(refused) => return Ok(refused.answer(call, None)),
+        Err(refused) => return Ok(refused.answer(call)),
     };
-    let client_id = &request.authenticated.client.client_id;
     Ok(match exchange(call, provider, &request).await {
         Ok(response) => {
             let answer = Answer::json_value(StatusCode::OK, &response.to_json());
             client_request::unstored(answer).because("tokens_issued")
         }
-        Err(refused) => refused.answer(call, Some(client_id)),
+        Err(refused) => refused.answer(call),
     })
 }
 
@@ -162,6 +165,7 @@ impl Desk<'_> {
         if !used.await? {
             return Err(Refusal::invalid_grant("the code was used before").into());
         }
+        self.tell(GrantType::AuthorizationCode, Some(grant));
         Ok(response)
     }
 
@@ -200,6 +204,7 @@ impl Desk<'_> {
                     .replace_grant(snapshot, found.version, &rotation.grant, *now)
                     .await?;
             if is_written {
+                self.tell(GrantType::RefreshToken, Some(&rotation.grant));
                 return Ok(response);
             }
         }
@@ -223,8 +228,10 @@ impl Desk<'_> {
         let key = self.key(self.provider.signing.algorithm)?;
         let jti = token_id(random::bytes());
         let access_token = issuer.access_token(&target, &jti, key);
+        let access_token = access_token.map_err(cannot_sign)?;
+        self.tell(GrantType::ClientCredentials, None);
         Ok(TokenResponse {
-            access_token: access_token.map_err(cannot_sign)?,
+            access_token,
             expires_in: self.provider.lifetimes.access_token,
             scope: target.scope,
             id_token: None,
@@ -279,14 +286,33 @@ impl Desk<'_> {
         })
     }
 
+    /// Tells the audit log and the metrics that tokens are sent now.
+    fn tell(&self, grant_type: GrantType, grant: Option<&Grant>) {
+        let identity = grant.map(|grant| &grant.authentication.identity);
+        let idp = identity.map(|identity| identity.identity_provider.as_str());
+        AuditEvent::TokensIssued {
+            client: &self.client.client_id,
+            person: identity.map(|identity| audit::Person {
+                subject: &identity.subject,
+                user: &identity.user,
+            }),
+            grant_type: grant_type.as_str(),
+        }
+        .emit(&audit_origin(self.call, idp));
+        self.call.gateway.metrics.tokens_issued(grant_type.as_str());
+    }
+
     /// Ends the grant where that follows. If it cannot be ended the client does not hear that it was.
     async fn refused(&self, refusal: GrantRefusal, grant: &GrantId) -> Refused {
         if refusal.consequence == Consequence::EndGrant {
-            let client = &*self.client.client_id;
-            tracing::warn!(client, refusal = %refusal.refusal, "a grant ends");
             if let Err(error) = self.call.gateway.end_grant(grant).await {
                 return error.into();
             }
+            AuditEvent::TokensRevoked {
+                client: &self.client.client_id,
+                reason: refusal.refusal.description,
+            }
+            .emit(&audit_origin(self.call, None));
         }
         refusal.refusal.into()
     }

@@ -63,7 +63,7 @@ fn token(call: &Call<'_>) -> Result<Option<Secret<String>>, Refusal> {
 }
 
 fn refused(call: &Call<'_>, problem: Refused) -> Answer {
-    let answer = problem.answer(call, None);
+    let answer = problem.answer(call);
     match problem {
         Refused::ByRule(refusal) => challenged(answer, Some(refusal)),
         Refused::Throttled(_) | Refused::Unavailable => answer,

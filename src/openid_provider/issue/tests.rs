@@ -73,7 +73,14 @@ fn rfc9068_2_2_the_access_token_of_a_user() {
 
 #[test]
 fn rfc6749_4_4_3_the_access_token_of_a_machine() {
-    let (settings, client) = (provider(), client("robot"));
+    let (mut settings, client) = (provider(), client("robot"));
+    // Claims are about users, also those that everybody has, such as a list of no groups.
+    settings.claims.push(CustomClaim {
+        name: "groups".to_owned(),
+        from: ClaimSource::Path(ClaimPath::parse("groups").unwrap()),
+        placements: vec![Placement::AccessToken],
+        clients: None,
+    });
     let issuer = Issuer {
         settings: &settings,
         client: &client,

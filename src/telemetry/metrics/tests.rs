@@ -101,6 +101,16 @@ fn the_rest_is_counted_under_its_labels() {
         &metrics,
         "vestibule_logins_total{idp=\"corp\",outcome=\"invalid\"} 1",
     );
+    metrics.tokens_issued("refresh_token");
+    check(
+        &metrics,
+        "vestibule_tokens_issued_total{grant_type=\"refresh_token\"} 1",
+    );
+    metrics.client_refused("invalid_client");
+    check(
+        &metrics,
+        "vestibule_clients_refused_total{code=\"invalid_client\"} 1",
+    );
     metrics.config_reload(ReloadOutcome::Refused);
     check(
         &metrics,
