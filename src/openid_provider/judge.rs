@@ -120,8 +120,10 @@ pub fn judge(
     }
     let wished = &request.acr_values;
     let is_met = wished.is_empty() || wished.iter().any(|wish| Some(wish.as_str()) == login.acr);
-    // A wish is no condition: after one try, or without any way to ask, the login there is will do.
-    if !is_met && !is_tried && !request.prompt.none {
+    // A wish is no condition: after one try, or without any way to ask, the login there is will do. A
+    // password of ours is of no kind, so asking for it again would never help.
+    let can_help = matches!(settings.login, Login::IdentityProviders(_));
+    if !is_met && can_help && !is_tried && !request.prompt.none {
         return need(request, false, true, UNMET);
     }
     Judgement::Grant(Box::new(Authentication {

@@ -7,16 +7,18 @@ use crate::support::gateway::Setup;
 use crate::support::gateway::World;
 
 /// A file whose text is how far the program's clock is off, `+300` seconds.
-struct Clock(tempfile::TempDir);
+pub struct Clock(tempfile::TempDir);
 
 impl Clock {
-    fn off_by(seconds: i64) -> Self {
+    /// A clock that is so many seconds off.
+    pub fn off_by(seconds: i64) -> Self {
         let clock = Self(tempfile::tempdir().unwrap());
         clock.set(seconds);
         clock
     }
 
-    fn set(&self, seconds: i64) {
+    /// Sets it anew, for programs that run.
+    pub fn set(&self, seconds: i64) {
         // Never half a file: the program reads it whenever it asks for the time.
         let draft = self.0.path().join("draft");
         std::fs::write(&draft, format!("{seconds:+}")).unwrap();
@@ -27,16 +29,21 @@ impl Clock {
         self.0.path().join("offset")
     }
 
-    fn world(&self) -> World {
+    /// What has a program see this clock.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
         let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        vec![
+            ("LD_PRELOAD", text(library())),
+            ("FAKETIME_TIMESTAMP_FILE", text(self.file())),
+            ("FAKETIME_NO_CACHE", "1".to_owned()),
+            // Time that passes is right; only the date is wrong.
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ]
+    }
+
+    fn world(&self) -> World {
         World::with(&Setup {
-            environment: vec![
-                ("LD_PRELOAD", text(library())),
-                ("FAKETIME_TIMESTAMP_FILE", text(self.file())),
-                ("FAKETIME_NO_CACHE", "1".to_owned()),
-                // Time that passes is right; only the date is wrong.
-                ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-            ],
+            environment: self.environment(),
             ..Setup::default()
         })
     }

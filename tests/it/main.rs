@@ -15,6 +15,7 @@ mod client_auth;
 mod clock;
 mod config;
 mod config_doors;
+mod conformance;
 mod demo;
 mod faults;
 mod forward_auth;

@@ -25,11 +25,11 @@ mod keys;
 mod logout;
 
 /// Of the password `correct horse`, as cheap as the gateway takes one.
-const HASH: &str = "$argon2id$v=19$m=7168,t=5,p=1$c29tZXNhbHRzb21lc2FsdA$Ab6+sBE+Tsn+6D2ktLNSwf7zGnZPIzn8umPKJj3WcwM";
+pub const HASH: &str = "$argon2id$v=19$m=7168,t=5,p=1$c29tZXNhbHRzb21lc2FsdA$Ab6+sBE+Tsn+6D2ktLNSwf7zGnZPIzn8umPKJj3WcwM";
 const PASSWORD: &str = "correct horse";
-const SECRET: &str = "shop-secret-0123456789-0123456789";
+pub const SECRET: &str = "shop-secret-0123456789-0123456789";
 const CALLBACK: &str = "http://shop.localhost:1/callback";
-const VERIFIER: &str = "verifier-0123456789-0123456789-0123456789-xyz";
+pub const VERIFIER: &str = "verifier-0123456789-0123456789-0123456789-xyz";
 
 const CLIENTS: &str = "
   clients:
@@ -81,7 +81,7 @@ fn issuer(world: &World) -> String {
     format!("http://sso.localhost:{}/oidc", world.gateway.port)
 }
 
-fn challenge() -> String {
+pub fn challenge() -> String {
     let hash = digest::digest(&digest::SHA256, VERIFIER.as_bytes());
     URL_SAFE_NO_PAD.encode(hash.as_ref())
 }
@@ -114,7 +114,7 @@ fn authorize_url(world: &World, changes: &[(&str, &str)]) -> String {
 
 /// Follows redirects until the browser is sent to a client, or there is a page.
 #[track_caller]
-fn to_client(browser: &mut Browser, mut response: Response) -> Response {
+pub fn to_client(browser: &mut Browser, mut response: Response) -> Response {
     for _ in 0..20 {
         if !is_redirect(&response) || location(&response).contains(".localhost:1/") {
             return response;
@@ -126,7 +126,7 @@ fn to_client(browser: &mut Browser, mut response: Response) -> Response {
 
 /// The value of a hidden field.
 #[track_caller]
-fn field(page: &str, name: &str) -> String {
+pub fn field(page: &str, name: &str) -> String {
     let start = format!("name=\"{name}\" value=\"");
     let at = page
         .find(&start)
@@ -141,7 +141,7 @@ fn field(page: &str, name: &str) -> String {
 
 /// Fills the sign-in page in and goes on to the client.
 #[track_caller]
-fn sign_in(world: &World, browser: &mut Browser, page: &Response, name: &str) -> Response {
+pub fn sign_in(world: &World, browser: &mut Browser, page: &Response, name: &str) -> Response {
     assert_eq!(page.status, 200, "{}", page.text());
     let html = page.text();
     let (csrf, rd) = (field(&html, "csrf"), field(&html, "rd"));
@@ -173,7 +173,7 @@ fn answer(response: &Response) -> Vec<(String, String)> {
 }
 
 #[track_caller]
-fn value(answer: &[(String, String)], name: &str) -> String {
+pub fn value(answer: &[(String, String)], name: &str) -> String {
     let all: Vec<_> = answer.iter().filter(|(n, _)| n == name).collect();
     assert_eq!(all.len(), 1, "{name} in {answer:?}");
     all[0].1.clone()
@@ -225,7 +225,7 @@ fn id_token(world: &World, response: &Response) -> Value {
 }
 
 /// Waits until the clock of the gateway shows another second: it knows no finer time.
-fn next_second() {
+pub fn next_second() {
     let now = crate::support::idp::now();
     crate::support::eventually("the next second", || crate::support::idp::now() > now);
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::support::idp::now;
 
-/// F01, F17, oidcc-server
+/// F01, F17
 #[test]
 fn a_user_logs_in_and_the_app_gets_tokens() {
     let world = World::with(&local(""));
@@ -176,7 +176,6 @@ fn query_of(name: &str, value: &str) -> String {
         .finish()
 }
 
-/// oidcc-prompt-none-logged-in
 #[test]
 fn one_login_is_enough_for_all_apps() {
     let world = World::with(&local(""));

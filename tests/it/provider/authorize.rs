@@ -5,7 +5,7 @@ use super::*;
 
 /// F02, F03: until client and redirect URI are known to belong together nobody is sent anywhere.
 #[test]
-fn oidcc_ensure_registered_redirect_uri() {
+fn an_address_that_is_not_the_clients_gets_nothing() {
     let world = World::with(&local(""));
     let mut browser = world.browser();
     log_in(&world, &mut browser, "alice", &[]);
@@ -75,25 +75,6 @@ fn what_else_is_wrong_goes_back_to_the_app_with_state_and_issuer() {
     code(&world, &browser.get(&authorize_url(&world, &[])));
 }
 
-/// oidcc-prompt-login: asked once, and then not again.
-#[test]
-fn prompt_login_asks_a_signed_in_user_once() {
-    let world = World::with(&local(""));
-    let mut browser = world.browser();
-    let first = id_token(&world, &log_in(&world, &mut browser, "alice", &[]));
-    next_second();
-    let asked = browser.get(&authorize_url(&world, &[("prompt", "login")]));
-    let page = to_client(&mut browser, asked);
-    assert!(
-        page.text().contains("name=\"password\""),
-        "no form: {}",
-        page.text()
-    );
-    let second = id_token(&world, &sign_in(&world, &mut browser, &page, "alice"));
-    assert!(second["auth_time"].as_i64() > first["auth_time"].as_i64());
-    assert_ne!(second["sid"], first["sid"], "another session");
-}
-
 /// The note of one request must not let another one pass as answered.
 #[test]
 fn the_note_of_a_request_is_worth_nothing_to_another() {
@@ -119,26 +100,7 @@ fn the_note_of_a_request_is_worth_nothing_to_another() {
     }
 }
 
-/// oidcc-max-age-1, oidcc-max-age-10000
-#[test]
-fn max_age_asks_for_a_login_that_is_recent_enough() {
-    let world = World::with(&local(""));
-    let mut browser = world.browser();
-    let first = id_token(&world, &log_in(&world, &mut browser, "alice", &[]));
-    let same = browser.get(&authorize_url(&world, &[("max_age", "10000")]));
-    let same = id_token(&world, &same);
-    assert_eq!(same["auth_time"], first["auth_time"]);
-    next_second();
-    next_second();
-    let silent = [("max_age", "1"), ("prompt", "none")];
-    let refused = browser.get(&authorize_url(&world, &silent));
-    assert_eq!(value(&answer(&refused), "error"), "login_required");
-    let again = log_in(&world, &mut browser, "alice", &[("max_age", "1")]);
-    let again = id_token(&world, &again);
-    assert!(again["auth_time"].as_i64() > first["auth_time"].as_i64());
-}
-
-/// oidcc-id-token-hint: another user than the one who is meant is not handed out.
+/// Another user than the one who is meant is not handed out.
 #[test]
 fn a_hint_at_somebody_else_is_no_login() {
     let world = World::with(&local(""));

@@ -30,26 +30,7 @@ fn alice(world: &World, scope: &str) -> (Browser, String, Value) {
     (browser, hint, tokens)
 }
 
-/// oidcc-rp-initiated-logout
-#[test]
-fn with_a_hint_the_session_ends_at_once_and_the_app_gets_its_state() {
-    let world = World::with(&local(""));
-    let (mut browser, hint, _) = alice(&world, "openid");
-    let url = logout_url(
-        &world,
-        &[
-            ("id_token_hint", hint.as_str()),
-            ("post_logout_redirect_uri", "http://shop.localhost:1/bye"),
-            ("state", "s&t"),
-        ],
-    );
-    let done = browser.send(&cross_site(&url));
-    let target = "http://shop.localhost:1/bye?state=s%26t";
-    assert_eq!((done.status, location(&done)), (303, target.to_owned()));
-    assert!(!is_signed_in(&world, &mut browser));
-}
-
-/// oidcc-rp-initiated-logout-no-id-token-hint: any page could send a browser here.
+/// Any page could send a browser here.
 #[test]
 fn without_a_hint_the_user_is_asked() {
     let world = World::with(&local(""));
@@ -85,7 +66,6 @@ fn without_a_hint_the_user_is_asked() {
     );
 }
 
-/// oidcc-rp-initiated-logout-bad-post-logout-redirect-uri
 #[test]
 fn an_address_that_is_not_registered_is_not_followed_but_the_session_ends() {
     let world = World::with(&local(""));
