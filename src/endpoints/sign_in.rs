@@ -7,6 +7,7 @@ use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
 use crate::endpoints::login;
 use crate::endpoints::openid_provider::all_form_targets;
+use crate::endpoints::openid_provider::form_targets_of;
 use crate::endpoints::query;
 use crate::pages::view::Chooser;
 use crate::pages::view::EmailForm;
@@ -23,7 +24,7 @@ use crate::session::ReturnTo;
 /// `GET, POST /oauth2/sign_in?rd=`.
 pub async fn handle(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
     if call.request.method == "POST" {
-        return by_email(call);
+        return by_email(call).await;
     }
     let query = call.request.query.unwrap_or_default();
     let return_to = login::return_to(call, query);
@@ -41,23 +42,18 @@ pub async fn handle(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
     if candidates.is_empty() {
         return Err(Failure::unknown_path().into());
     }
-    Ok(page(call, &candidates, &return_to, None))
+    Ok(page(call, &candidates, &return_to, None).await)
 }
 
 /// The e-mail step: the domain of the address names the provider.
-fn by_email(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
+async fn by_email(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
     let form = std::str::from_utf8(call.body).unwrap_or_default();
     let return_to = login::return_to(call, form);
     let route = login::route_of(call, &return_to);
     let candidates = login::candidates(call, route.as_deref(), &return_to);
     let is_ours = query::parameter(form, "csrf").is_some_and(|token| is_form_token(call, &token));
     if !is_ours {
-        return Ok(page(
-            call,
-            &candidates,
-            &return_to,
-            Some("Please try again."),
-        ));
+        return Ok(page(call, &candidates, &return_to, Some("Please try again.")).await);
     }
     let email = query::parameter(form, "login_hint").unwrap_or_default();
     let email = email.trim();
@@ -75,7 +71,7 @@ fn by_email(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
     let found: Vec<_> = by_domain.into_iter().filter(is_known).collect();
     let Selection::One(id) = select(&found, None, Some(email)) else {
         let error = "No way to sign in is known for this address. Choose one below.";
-        return Ok(page(call, &candidates, &return_to, Some(error)));
+        return Ok(page(call, &candidates, &return_to, Some(error)).await);
     };
     let (prompt, acr_values) = asked(call);
     let query = query::write(&[
@@ -100,7 +96,7 @@ fn asked(call: &Call<'_>) -> (Option<String>, Option<String>) {
     )
 }
 
-fn page(
+async fn page(
     call: &Call<'_>,
     candidates: &[&IdentityProviderSettings],
     return_to: &ReturnTo,
@@ -138,7 +134,13 @@ fn page(
         }),
         request_id: call.request_id.as_str().to_owned(),
     };
-    Answer::page_with_form(&call.snapshot.pages, &chooser, &form_targets(call))
+    let mut targets = form_targets(call);
+    for target in form_targets_of(call, return_to).await {
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
+    Answer::page_with_form(&call.snapshot.pages, &chooser, &targets)
 }
 
 /// Where a form of ours may lead. Chromium holds all redirects that follow a form against

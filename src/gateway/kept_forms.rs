@@ -68,6 +68,21 @@ impl Gateway {
         opened.ok().filter(|_| is_first)
     }
 
+    /// Reads a form and leaves it where it is, for what has to be known before it is taken out.
+    pub async fn look_at_form(
+        &self,
+        id: &str,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Option<Vec<u8>> {
+        let key = key(id);
+        let record = self.sessions.store().get(&key, now).await;
+        let record = record.inspect_err(|_| self.metrics.store_error()).ok()??;
+        (snapshot.keys)
+            .open(Purpose::KeptForm, &key, &record.value)
+            .ok()
+    }
+
     /// Deletes a form that nobody will ask for.
     pub async fn drop_form(&self, id: &str) {
         // What cannot be deleted now goes with the next sweep after its time.

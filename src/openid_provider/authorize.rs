@@ -90,6 +90,15 @@ pub struct Prompt {
     pub select_account: bool,
 }
 
+/// By which way a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A browser has brought it, and whoever sent that browser may have written it.
+    Browser,
+    /// The client has pushed it (RFC 9126), and proved who it is, unless it is public.
+    Pushed,
+}
+
 /// Why there is no [`AuthorizationRequest`].
 #[derive(Clone, Debug)]
 pub enum AuthorizeError {
@@ -107,16 +116,17 @@ pub enum AuthorizeError {
 /// Reads an authorization request. `keys` are the published ones, with which a hint is verified.
 ///
 /// Checks in this order: `client_id`; `redirect_uri`; no parameter twice; `state`; no request object;
-/// the client's grant; `response_type`; `response_mode`; PKCE; `scope`; `resource`; `nonce`; `prompt`;
+/// the way, where the client has to push; the client's grant; `response_type`; `response_mode`; PKCE; `scope`; `resource`; `nonce`; `prompt`;
 /// `max_age`; lists and hints; `claims`. Unknown parameters are passed over.
 ///
-/// Implements RFC 6749 section 4.1.1, RFC 7636 section 4.3, RFC 8707 section 2, RFC 9207 and OpenID
-/// Connect Core section 3.1.2.
+/// Implements RFC 6749 section 4.1.1, RFC 7636 section 4.3, RFC 8707 section 2, RFC 9126 section 2.1, RFC
+/// 9207 and OpenID Connect Core section 3.1.2.
 ///
 /// # Errors
 /// [`AuthorizeError::Shown`] up to the redirect URI, [`AuthorizeError::SentBack`] behind it.
 pub fn parse(
     parameters: &Parameters,
+    way: Way,
     settings: &OpenIdProviderSettings,
     keys: &KeySet,
     now: Timestamp,
@@ -134,6 +144,7 @@ pub fn parse(
     };
     let facts = Facts {
         parameters,
+        way,
         settings,
         keys,
         now,
@@ -177,6 +188,7 @@ fn response_mode(parameters: &Parameters) -> Result<ResponseMode, Refusal> {
 
 struct Facts<'a> {
     parameters: &'a Parameters,
+    way: Way,
     settings: &'a OpenIdProviderSettings,
     keys: &'a KeySet,
     now: Timestamp,
@@ -198,6 +210,11 @@ impl Facts<'_> {
             if self.parameters.has(name) {
                 return Err(Refusal::new(code, "this parameter is not supported"));
             }
+        }
+        if client.require_pushed_authorization_requests && self.way == Way::Browser {
+            return Err(Refusal::invalid_request(
+                "the client has to push its requests",
+            ));
         }
         check_grant(client, GrantType::AuthorizationCode)?;
         match self.parameters.one("response_type")? {

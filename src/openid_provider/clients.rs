@@ -57,6 +57,10 @@ pub struct Client {
     pub id_token_claims: IdTokenClaims,
     /// Audiences of other clients' access tokens about which it may ask (RFC 7662): it is their API.
     pub introspects: Vec<String>,
+    /// Whether its authorization requests count only where it has pushed them (RFC 9126 section 6).
+    pub require_pushed_authorization_requests: bool,
+    /// Origins whose scripts may call us in its name, as browsers write them.
+    pub allowed_origins: Vec<String>,
 }
 
 /// A grant of the token endpoint.
@@ -135,6 +139,11 @@ impl Client {
         matches!(self.authentication, ClientAuthentication::None)
     }
 
+    /// Whether scripts of `origin` may call us in its name; compared byte by byte.
+    pub fn allows_origin(&self, origin: &str) -> bool {
+        self.allowed_origins.iter().any(|allowed| allowed == origin)
+    }
+
     /// Whether codes may be sent to `presented`.
     pub fn admits_redirect_uri(&self, presented: &str) -> bool {
         self.redirect_uris.iter().any(|uri| uri.admits(presented))
@@ -179,6 +188,11 @@ impl Clients {
     /// All clients, in the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Client>> {
         self.0.values()
+    }
+
+    /// Whether scripts of `origin` may call us in the name of any client.
+    pub fn allow_origin(&self, origin: &str) -> bool {
+        self.iter().any(|client| client.allows_origin(origin))
     }
 
     /// Finds out which client sends a request. `authorization` is the request's only header of that name,

@@ -40,6 +40,8 @@ pub enum ErrorCode {
     RequestNotSupported,
     /// `request_uri` is not supported (OpenID Connect Core section 3.1.2.6).
     RequestUriNotSupported,
+    /// The `request_uri` leads to nothing (OpenID Connect Core section 3.1.2.6, RFC 9126 section 4).
+    InvalidRequestUri,
     /// `registration` is not supported (OpenID Connect Core section 3.1.2.6).
     RegistrationNotSupported,
     /// The access token is worth nothing (RFC 6750 section 3.1).
@@ -70,6 +72,7 @@ impl ErrorCode {
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::InvalidRequestUri => "invalid_request_uri",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",

@@ -1,4 +1,4 @@
-//! Codes and refresh tokens: opaque texts that stand for what the store keeps.
+//! Codes, refresh tokens and names of pushed requests: opaque texts that stand for what the store keeps.
 //!
 //! Owns their form, the keys they are stored under and the proof in a refresh token. Random bytes come
 //! from the shell.
@@ -39,6 +39,43 @@ impl Code {
     /// What the code is stored under: its hash, so that the store holds nothing to be redeemed.
     pub fn storage_key(&self) -> [u8; 32] {
         hash(b"vestibule code 1", self.0.expose().as_bytes())
+    }
+}
+
+/// The name of a pushed authorization request: 32 unpredictable bytes behind the URN of RFC 9126 section
+/// 2.2.
+#[derive(Clone, Debug)]
+pub struct RequestUri(Secret<String>);
+
+/// What every `request_uri` of ours begins with.
+const REQUEST_URI: &str = "urn:ietf:params:oauth:request_uri:";
+
+impl RequestUri {
+    /// Makes a name.
+    pub fn from_random(bytes: [u8; 32]) -> Self {
+        let id = URL_SAFE_NO_PAD.encode(bytes);
+        Self(Secret::new(format!("{REQUEST_URI}{id}")))
+    }
+
+    /// Reads a `request_uri`; `None` when none of ours looks like this.
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = text.strip_prefix(REQUEST_URI)?;
+        let is_id = URL_SAFE_NO_PAD
+            .decode(id)
+            .is_ok_and(|bytes| bytes.len() == 32);
+        is_id.then(|| Self(Secret::new(text.to_owned())))
+    }
+
+    /// Lends the name out, for the answer to the client.
+    pub const fn secret(&self) -> &Secret<String> {
+        &self.0
+    }
+
+    /// What a request of this client is stored under: to any other client there is none of this name.
+    pub fn storage_key(&self, client_id: &str) -> [u8; 32] {
+        // All names are of one length, so that none runs into the id.
+        let text = format!("{}{client_id}", self.0.expose());
+        hash(b"vestibule pushed request 1", text.as_bytes())
     }
 }
 
@@ -198,6 +235,31 @@ mod tests {
             &format!("{text}AA"),
         ] {
             assert!(Code::parse(other).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn rfc9126_2_2_a_pushed_request_is_found_by_its_name_and_client() {
+        let uri = RequestUri::from_random([7; 32]);
+        let text = uri.secret().expose().clone();
+        assert!(text.starts_with("urn:ietf:params:oauth:request_uri:"));
+        let key = RequestUri::parse(&text).unwrap().storage_key("shop");
+        assert_eq!(key, uri.storage_key("shop"));
+        assert_ne!(key, uri.storage_key("other"));
+        let another = RequestUri::from_random([8; 32]);
+        assert_ne!(key, another.storage_key("shop"));
+        assert!(!format!("{uri:?}").contains("urn:"));
+        for other in [
+            "",
+            "https://shop.example.com/request",
+            "urn:ietf:params:oauth:request_uri:",
+            "urn:ietf:params:oauth:request_uri:abc",
+            &text.to_uppercase(),
+            &format!("{text}AA"),
+            &format!(" {text}"),
+            &text.replace("request_uri", "request-uri"),
+        ] {
+            assert!(RequestUri::parse(other).is_none(), "{other}");
         }
     }
 

@@ -25,6 +25,8 @@ pub mod path {
     pub const JWKS: &str = "/jwks";
     /// The authorization endpoint.
     pub const AUTHORIZE: &str = "/authorize";
+    /// The pushed authorization request endpoint.
+    pub const PUSHED_AUTHORIZATION_REQUEST: &str = "/par";
     /// The token endpoint.
     pub const TOKEN: &str = "/token";
     /// The userinfo endpoint.
@@ -60,6 +62,8 @@ pub fn document(settings: &OpenIdProviderSettings) -> Value {
     json!({
         "issuer": settings.issuer,
         "authorization_endpoint": url(path::AUTHORIZE),
+        "pushed_authorization_request_endpoint": url(path::PUSHED_AUTHORIZATION_REQUEST),
+        "require_pushed_authorization_requests": must_push(settings),
         "token_endpoint": url(path::TOKEN),
         "userinfo_endpoint": url(path::USERINFO),
         "jwks_uri": url(path::JWKS),
@@ -88,6 +92,15 @@ pub fn document(settings: &OpenIdProviderSettings) -> Value {
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "authorization_response_iss_parameter_supported": true,
     })
+}
+
+/// Whether no client at all may come without pushing (RFC 9126 section 5).
+fn must_push(settings: &OpenIdProviderSettings) -> bool {
+    let mut with_users = (settings.clients.iter())
+        .filter(|client| client.may_use(GrantType::AuthorizationCode))
+        .peekable();
+    with_users.peek().is_some()
+        && with_users.all(|client| client.require_pushed_authorization_requests)
 }
 
 /// Scopes that mean something for everybody: roles are nobody's business but their users'.
@@ -159,6 +172,32 @@ mod tests {
         assert!(scopes.contains("orders.read") && !scopes.contains("editor"));
         assert!(!found.to_string().contains("password"));
         assert!(found.get("registration_endpoint").is_none());
+    }
+
+    #[test]
+    fn rfc9126_5_it_says_whether_every_client_has_to_push() {
+        let mut settings = provider();
+        let told = |settings: &OpenIdProviderSettings| {
+            document(settings)["require_pushed_authorization_requests"].clone()
+        };
+        let pushing = |id: &str, must| {
+            let mut client = client(id);
+            client.require_pushed_authorization_requests = must;
+            client
+        };
+        let mut machine = pushing("machine", false);
+        machine.grant_types = vec![GrantType::ClientCredentials];
+        for (clients, expected) in [
+            (vec![pushing("a", false)], false),
+            (vec![pushing("a", true), pushing("b", false)], false),
+            (vec![pushing("a", true), machine.clone()], true),
+            (vec![machine], false),
+        ] {
+            settings.clients = clients.into_iter().collect();
+            assert_eq!(told(&settings), expected);
+        }
+        let endpoint = &document(&settings)["pushed_authorization_request_endpoint"];
+        assert_eq!(*endpoint, format!("{ISSUER}/par"));
     }
 
     #[test]

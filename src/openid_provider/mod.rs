@@ -23,6 +23,7 @@ pub mod judge;
 pub mod keys;
 pub mod metadata;
 pub mod parameters;
+pub mod pushed_request;
 pub mod redirect_uri;
 pub mod response;
 pub mod revocation;

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use percent_encoding::percent_decode;
+use url::form_urlencoded;
 
 use crate::openid_provider::error::Refusal;
 use crate::secret::Secret;
@@ -79,6 +80,15 @@ impl Parameters {
     /// Whether `name` is there.
     pub fn has(&self, name: &str) -> bool {
         self.all(name).next().is_some()
+    }
+
+    /// The parameters but for these, encoded anew.
+    pub fn encoded_without(&self, names: &[&str]) -> String {
+        let is_kept = |(name, _): &&(String, Secret<String>)| !names.contains(&name.as_str());
+        let kept = self.0.iter().filter(is_kept);
+        form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(kept.map(|(name, value)| (name, value.expose())))
+            .finish()
     }
 
     /// Refuses a request in which any parameter is there twice, known to us or not; `resource` may be.
@@ -177,6 +187,17 @@ mod tests {
         let long = |size: usize| format!("a={}", "x".repeat(size - 2));
         assert!(Parameters::parse(long(SIZE_MAX).as_bytes()).is_ok());
         assert!(Parameters::parse(long(SIZE_MAX + 1).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn what_is_encoded_anew_reads_the_same() {
+        let text = b"a=x+y%2Bz&client_secret=marker&resource=1&resource=2&b=%C3%A4%26%3D";
+        let encoded = (Parameters::parse(text).unwrap()).encoded_without(&["client_secret"]);
+        assert!(!encoded.contains("marker"));
+        let again = Parameters::parse(encoded.as_bytes()).unwrap();
+        assert_eq!(again.one("a").unwrap(), Some("x y+z"));
+        assert_eq!(again.one("b").unwrap(), Some("\u{e4}&="));
+        assert_eq!(again.all("resource").collect::<Vec<_>>(), ["1", "2"]);
     }
 
     #[test]

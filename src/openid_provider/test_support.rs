@@ -64,6 +64,8 @@ pub fn client(id: &str) -> Client {
         id_token_algorithm: None,
         id_token_claims: IdTokenClaims::Minimal,
         introspects: Vec::new(),
+        require_pushed_authorization_requests: false,
+        allowed_origins: Vec::new(),
     }
 }
 

@@ -164,9 +164,10 @@ impl Pages {
     /// `origins` (`scheme://host[:port]`): the chooser's e-mail form and the sign-out confirmation.
     ///
     /// Chromium applies `form-action` to all redirects that follow a form post, those within the
-    /// identity provider too, so `https:` can stand for any of them, and a private-use scheme such as
-    /// `com.example.app:` for a native app (RFC 8252 section 7.1). An entry that is none of these nor a
-    /// plain origin is left out: a `;` in it would begin a directive of its own.
+    /// identity provider too, so `https:` can stand for any of them, `http:` for a host that no policy can
+    /// name (`[::1]`), and a private-use scheme such as `com.example.app:` for a native app (RFC 8252
+    /// section 7.1). An entry that is none of these nor a plain origin is left out: a `;` in it would begin
+    /// a directive of its own.
     pub fn content_security_policy_with_form_targets(&self, origins: &[String]) -> String {
         let targets = origins.iter().filter(|origin| is_origin(origin)).fold(
             String::new(),
@@ -198,7 +199,7 @@ fn policy(style_sources: &str, form_targets: &str) -> String {
 }
 
 fn is_origin(origin: &str) -> bool {
-    if origin == "https:" || is_private_use_scheme(origin) {
+    if matches!(origin, "https:" | "http:") || is_private_use_scheme(origin) {
         return true;
     }
     let Some(host) = origin

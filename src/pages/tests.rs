@@ -188,6 +188,7 @@ fn form_targets_are_origins_and_nothing_else() {
         "javascript:",
         "data:",
         "http:",
+        "http: *",
         "com.example.field:",
         "com.example.field:; script-src *:",
         "Com.example:",
@@ -198,7 +199,9 @@ fn form_targets_are_origins_and_nothing_else() {
     .map(str::to_owned);
     let policy = pages().content_security_policy_with_form_targets(&targets);
     assert!(
-        policy.contains("form-action 'self' https://login.example.com:8443 com.example.field:;"),
+        policy.contains(
+            "form-action 'self' https://login.example.com:8443 http: com.example.field:;"
+        ),
         "{policy}"
     );
     assert!(!policy.contains("script-src"), "{policy}");

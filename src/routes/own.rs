@@ -49,6 +49,8 @@ pub enum ProviderPath {
     Jwks,
     /// The authorization endpoint.
     Authorize,
+    /// The pushed authorization request endpoint.
+    PushedAuthorizationRequest,
     /// The token endpoint.
     Token,
     /// The userinfo endpoint.
@@ -69,6 +71,7 @@ impl ProviderPath {
         Self::Configuration,
         Self::Jwks,
         Self::Authorize,
+        Self::PushedAuthorizationRequest,
         Self::Token,
         Self::Userinfo,
         Self::Introspect,
@@ -83,6 +86,7 @@ impl ProviderPath {
             Self::Configuration => "/.well-known/openid-configuration",
             Self::Jwks => "/jwks",
             Self::Authorize => "/authorize",
+            Self::PushedAuthorizationRequest => "/par",
             Self::Token => "/token",
             Self::Userinfo => "/userinfo",
             Self::Introspect => "/introspect",
@@ -98,6 +102,7 @@ impl ProviderPath {
             Self::Configuration => "provider_configuration",
             Self::Jwks => "provider_jwks",
             Self::Authorize => "provider_authorize",
+            Self::PushedAuthorizationRequest => "provider_par",
             Self::Token => "provider_token",
             Self::Userinfo => "provider_userinfo",
             Self::Introspect => "provider_introspect",

@@ -50,9 +50,11 @@ pub enum Purpose {
     ProviderGrant,
     /// The note of when an authorization request to our OpenID provider was first seen.
     ProviderRequest,
+    /// An authorization request that was pushed to our OpenID provider, in the store and over a login.
+    PushedRequest,
 }
 
-const PURPOSES: [(Purpose, &str); 12] = [
+const PURPOSES: [(Purpose, &str); 13] = [
     (Purpose::Session, "vestibule session v1"),
     (Purpose::Flow, "vestibule login flow v1"),
     (Purpose::State, "vestibule login state v1"),
@@ -65,6 +67,7 @@ const PURPOSES: [(Purpose, &str); 12] = [
     (Purpose::ProviderCode, "vestibule provider code v1"),
     (Purpose::ProviderGrant, "vestibule provider grant v1"),
     (Purpose::ProviderRequest, "vestibule provider request v1"),
+    (Purpose::PushedRequest, "vestibule pushed request v1"),
 ];
 
 /// The keys under `session_keys`.

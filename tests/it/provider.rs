@@ -19,10 +19,13 @@ mod accounts;
 mod audit;
 mod authorize;
 mod broker;
+mod cross_origin;
 mod discovery;
 mod form_post;
 mod keys;
 mod logout;
+mod native;
+mod par;
 
 /// Of the password `correct horse`, as cheap as the gateway takes one.
 pub const HASH: &str = "$argon2id$v=19$m=7168,t=5,p=1$c29tZXNhbHRzb21lc2FsdA$Ab6+sBE+Tsn+6D2ktLNSwf7zGnZPIzn8umPKJj3WcwM";
@@ -62,6 +65,15 @@ fn local(more: &str) -> Setup {
     Setup::default()
         .settings(&yaml)
         .file("shop-secret", format!("{SECRET}\n"))
+}
+
+/// A setup whose provider has these clients too.
+fn with_clients(mut setup: Setup, clients: &str) -> Setup {
+    let end = "\n  scopes:\n    editor:";
+    assert_eq!(setup.settings.matches(end).count(), 1);
+    let more = format!("\n{}{end}", clients.trim_matches('\n'));
+    setup.settings = setup.settings.replace(end, &more);
+    setup
 }
 
 /// A provider whose users log in at `corp`.

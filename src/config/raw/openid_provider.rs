@@ -186,6 +186,15 @@ pub struct ProviderClient {
     /// its own. Example: `[https://api.example.com]`.
     #[schemars(extend("default" = []))]
     pub introspects: Option<Vec<String>>,
+    /// Whether it has to push its authorization requests (RFC 9126) before it sends a browser; others are
+    /// refused then.
+    #[schemars(extend("default" = false))]
+    pub require_pushed_authorization_requests: Option<bool>,
+    /// Origins whose scripts may call `/token`, `/userinfo` and `/revoke` in its name: those of an
+    /// application that runs in the browser alone. https, or http on a loopback host. Example:
+    /// `[https://spa.example.com]`.
+    #[schemars(extend("default" = []))]
+    pub allowed_origins: Option<Vec<String>>,
 }
 
 /// Where an application runs.

@@ -1,5 +1,7 @@
 //! `openid_provider`: what is refused, and what a sound one means.
 
+mod cross_origin;
+
 use std::time::Duration;
 
 use crate::config::tests::SOUND;

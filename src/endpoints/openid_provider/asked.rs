@@ -4,15 +4,29 @@
 //! seen. Without the note nobody could tell, after the login, whether that login was made for this request,
 //! and `prompt=login` would ask for ever. The note is bound to the request: it makes no other one look as
 //! if it had been answered. Requests that are too long for a login's cookie are kept in the store.
+//!
+//! A request that its client has pushed is taken out of the store when a browser first names it. From then
+//! on it travels sealed, since a client that pushes does not want it to be read on the way, and counts once
+//! after each login: of two browsers that bring it, one is refused.
 
 use std::time::Duration;
 
 use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::endpoints::Call;
 use crate::endpoints::failure::Failure;
+use crate::endpoints::openid_provider::respond;
 use crate::endpoints::query;
+use crate::openid_provider::ErrorCode;
+use crate::openid_provider::Parameters;
+use crate::openid_provider::Refusal;
+use crate::openid_provider::authorize::Way;
+use crate::openid_provider::handle::RequestUri;
 use crate::random;
 use crate::session::Purpose;
 use crate::session::RETURN_TO_BYTES_MAX;
@@ -22,6 +36,8 @@ use crate::session::ReturnTo;
 const NOTE: &str = "vestibule_asked";
 /// The id of a request that is kept in the store.
 const KEPT: &str = "vestibule_request";
+/// A request that was pushed, sealed.
+const PUSHED: &str = "vestibule_pushed";
 /// How long a note counts. Users may take their time over a login, and over a page that was restored.
 const NOTE_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
@@ -31,12 +47,26 @@ pub struct Asked {
     pub text: String,
     /// When it was first seen.
     pub at: Timestamp,
+    /// By which way it has come.
+    pub way: Way,
+}
+
+/// A pushed request on its way through a login.
+#[derive(Serialize, Deserialize)]
+struct Carried {
+    #[serde(rename = "r")]
+    text: String,
+    #[serde(rename = "t")]
+    at: Timestamp,
+    /// Told from any other, also from the same request on another way.
+    #[serde(rename = "o")]
+    once: String,
 }
 
 /// Reads the query of a request, or takes the request out of the store that the query names.
 ///
 /// # Errors
-/// [`Failure`] (400): there is none of this id any more.
+/// [`Failure`] (400): there is none of this name any more. (503): the store does not answer.
 pub async fn read(call: &Call<'_>) -> Result<Asked, Box<Failure>> {
     let query = call.request.query.unwrap_or_default();
     let text = match query::parameter(query, KEPT) {
@@ -49,15 +79,98 @@ pub async fn read(call: &Call<'_>) -> Result<Asked, Box<Failure>> {
             kept.ok_or_else(over)?
         }
     };
+    if let Some(sealed) = query::parameter(&text, PUSHED) {
+        return carried(call, &sealed).await;
+    }
+    if let Some(text) = pushed(call, &text).await? {
+        return Ok(Asked {
+            text,
+            at: call.now,
+            way: Way::Pushed,
+        });
+    }
     let noted = text.rsplit_once(&format!("&{NOTE}="));
     let noted = noted.and_then(|(before, note)| Some((before, opened(call, before, note)?)));
     Ok(match noted {
         Some((before, at)) => Asked {
             text: before.to_owned(),
             at,
+            way: Way::Browser,
         },
-        None => Asked { text, at: call.now },
+        None => Asked {
+            text,
+            at: call.now,
+            way: Way::Browser,
+        },
     })
+}
+
+/// The request that a place to return to leads to, without using it up; none where it cannot be had.
+pub async fn behind(call: &Call<'_>, place: &str) -> Option<String> {
+    let (_, query) = place.split_once('?')?;
+    let text = match query::parameter(query, KEPT) {
+        None => query.to_owned(),
+        Some(id) => {
+            let kept = (call.gateway).look_at_form(&id, call.snapshot, call.now);
+            String::from_utf8(kept.await?).ok()?
+        }
+    };
+    match query::parameter(&text, PUSHED) {
+        None => Some(text),
+        Some(sealed) => opened_carried(call, &sealed).map(|carried| carried.text),
+    }
+}
+
+/// Takes the pushed request out of the store that `text` names; none where it names none. What else is in
+/// `text` is passed over, but for the client (RFC 9126 section 4).
+async fn pushed(call: &Call<'_>, text: &str) -> Result<Option<String>, Box<Failure>> {
+    const UNKNOWN: Refusal = Refusal::new(
+        ErrorCode::InvalidRequestUri,
+        "the request_uri is unknown, was used before or is over",
+    );
+    // What is not clear here is refused where parameters are checked; a `request_uri` that is not ours too.
+    let Ok(parameters) = Parameters::parse(text.as_bytes()) else {
+        return Ok(None);
+    };
+    let (Ok(Some(client_id)), Ok(Some(uri))) =
+        (parameters.one("client_id"), parameters.one("request_uri"))
+    else {
+        return Ok(None);
+    };
+    let Some(uri) = RequestUri::parse(uri) else {
+        return Ok(None);
+    };
+    let taken = (call.gateway)
+        .take_pushed_request(call.snapshot, (client_id, &uri), call.now)
+        .await;
+    let text = taken.map_err(|_| Failure::store_unavailable())?;
+    text.map(Some).ok_or_else(|| respond::shown(call, &UNKNOWN))
+}
+
+/// A pushed request that comes back from a login, the first time only.
+async fn carried(call: &Call<'_>, sealed: &str) -> Result<Asked, Box<Failure>> {
+    let Carried { text, at, once } = opened_carried(call, sealed).ok_or_else(over)?;
+    let once = format!("pushed request {once}");
+    let is_first = (call.gateway.sessions)
+        .once(once.as_bytes(), at.after(NOTE_LIFETIME), call.now)
+        .await
+        .map_err(|_| Failure::store_unavailable())?;
+    if !is_first {
+        return Err(over());
+    }
+    Ok(Asked {
+        text,
+        at,
+        way: Way::Pushed,
+    })
+}
+
+fn opened_carried(call: &Call<'_>, sealed: &str) -> Option<Carried> {
+    let context = call.origin.to_string();
+    let opened = (call.snapshot.keys).open_text(Purpose::PushedRequest, context.as_bytes(), sealed);
+    let carried: Carried = serde_json::from_slice(&opened.ok()?).ok()?;
+    let is_current = carried.at <= call.now && call.now < carried.at.after(NOTE_LIFETIME);
+    is_current.then_some(carried)
 }
 
 /// The place to return to after a login.
@@ -65,14 +178,11 @@ pub async fn read(call: &Call<'_>) -> Result<Asked, Box<Failure>> {
 /// # Errors
 /// [`Failure`] (503): the request is long, and the store does not take it.
 pub async fn return_to(call: &Call<'_>, asked: &Asked) -> Result<ReturnTo, Box<Failure>> {
-    let note = call.snapshot.keys.seal_text(
-        Purpose::ProviderRequest,
-        &context(call, &asked.text),
-        random::bytes(),
-        &asked.at.0.to_be_bytes(),
-    );
     let path = call.request.path;
-    let text = format!("{}&{NOTE}={note}", asked.text);
+    let text = match asked.way {
+        Way::Browser => noted(call, asked),
+        Way::Pushed => sealed(call, asked),
+    };
     if path.len() + 1 + text.len() <= RETURN_TO_BYTES_MAX {
         return Ok(ReturnTo::of_request(call.origin, path, Some(&text)));
     }
@@ -83,6 +193,32 @@ pub async fn return_to(call: &Call<'_>, asked: &Asked) -> Result<ReturnTo, Box<F
         .ok_or_else(Failure::store_unavailable)?;
     let query = query::write(&[(KEPT, Some(&id))]);
     Ok(ReturnTo::of_request(call.origin, path, Some(&query)))
+}
+
+fn noted(call: &Call<'_>, asked: &Asked) -> String {
+    let note = call.snapshot.keys.seal_text(
+        Purpose::ProviderRequest,
+        &context(call, &asked.text),
+        random::bytes(),
+        &asked.at.0.to_be_bytes(),
+    );
+    format!("{}&{NOTE}={note}", asked.text)
+}
+
+fn sealed(call: &Call<'_>, asked: &Asked) -> String {
+    let carried = Carried {
+        text: asked.text.clone(),
+        at: asked.at,
+        once: URL_SAFE_NO_PAD.encode(random::bytes::<16>()),
+    };
+    let plain = serde_json::to_vec(&carried).expect("it is made of texts and a number");
+    let sealed = call.snapshot.keys.seal_text(
+        Purpose::PushedRequest,
+        call.origin.to_string().as_bytes(),
+        random::bytes(),
+        &plain,
+    );
+    query::write(&[(PUSHED, Some(&sealed))])
 }
 
 fn opened(call: &Call<'_>, before: &str, note: &str) -> Option<Timestamp> {

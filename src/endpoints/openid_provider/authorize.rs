@@ -62,7 +62,7 @@ pub async fn handle(
     let ring = call.gateway.provider_keys(call.snapshot, call.now).await;
     let keys = ring.and_then(|ring| key_set(&ring, call.now));
     let keys = keys.map_err(|_| Failure::store_unavailable())?;
-    let request = match authorize::parse(&parameters, provider, &keys, call.now) {
+    let request = match authorize::parse(&parameters, asked.way, provider, &keys, call.now) {
         Ok(request) => request,
         Err(AuthorizeError::Shown(refusal)) => return Err(respond::shown(call, &refusal)),
         Err(AuthorizeError::SentBack { refusal, response }) => {

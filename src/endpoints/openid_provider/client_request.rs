@@ -21,6 +21,7 @@ use crate::openid_provider::Parameters;
 use crate::openid_provider::Refusal;
 use crate::openid_provider::clients;
 use crate::openid_provider::clients::Authenticated;
+use crate::routes::ProviderPath;
 use crate::store::StoreError;
 use crate::telemetry::audit::AuditEvent;
 
@@ -167,7 +168,11 @@ pub(super) async fn read(
 ) -> Result<ClientRequest, Refused> {
     let parameters = form(call)?;
     let authorization = authorization(call)?;
-    let audiences = [provider.issuer.clone(), provider.endpoint(path)];
+    let mut audiences = vec![provider.issuer.clone(), provider.endpoint(path)];
+    if path == ProviderPath::PushedAuthorizationRequest.path() {
+        // RFC 9126 section 2: an assertion may name the token endpoint there.
+        audiences.push(provider.endpoint(ProviderPath::Token.path()));
+    }
     let name = clients::claimed(authorization, &parameters).unwrap_or_default();
     let checked =
         call.gateway

@@ -7,11 +7,13 @@ mod asked;
 mod authorize;
 mod client_request;
 mod configuration;
+mod cross_origin;
 mod facts;
 mod introspect;
 mod jwks;
 mod logout;
 mod own_token;
+mod pushed_authorization_request;
 mod respond;
 mod revoke;
 mod sign_in;
@@ -30,19 +32,27 @@ use crate::openid_provider::keys::CACHE_LIFETIME;
 use crate::routes::ProviderPath;
 
 pub use respond::all_form_targets;
+pub use respond::form_targets_of;
 
 /// The longest request that is sent on as an address: servers in front of us stop at 8 KiB of headers.
 const QUERY_BYTES_MAX: usize = 6 * 1024;
 
 /// The methods of an endpoint.
-pub fn methods<'a>(endpoint: ProviderPath, _call: &Call<'a>) -> &'a [&'a str] {
+pub fn methods<'a>(endpoint: ProviderPath, call: &Call<'a>) -> &'a [&'a str] {
+    let provider = call.snapshot.openid_provider();
+    if provider.is_some_and(|one| cross_origin::preflight(call, one, endpoint).is_some()) {
+        return &["OPTIONS"];
+    }
     match endpoint {
         ProviderPath::Configuration | ProviderPath::Jwks => &["GET", "HEAD"],
         ProviderPath::Authorize | ProviderPath::Logout | ProviderPath::SignIn => {
             &["GET", "HEAD", "POST"]
         }
         ProviderPath::Userinfo => &["GET", "HEAD", "POST"],
-        ProviderPath::Token | ProviderPath::Introspect | ProviderPath::Revoke => &["POST"],
+        ProviderPath::PushedAuthorizationRequest
+        | ProviderPath::Token
+        | ProviderPath::Introspect
+        | ProviderPath::Revoke => &["POST"],
     }
 }
 
@@ -51,10 +61,16 @@ pub async fn handle(call: &Call<'_>, endpoint: ProviderPath) -> Result<Answer, B
     // The table of routes knows these paths only where the settings have a provider.
     let provider = call.snapshot.openid_provider();
     let provider = provider.ok_or_else(Failure::unknown_path)?;
+    if let Some(answer) = cross_origin::preflight(call, provider, endpoint) {
+        return Ok(answer);
+    }
     match endpoint {
         ProviderPath::Configuration => configuration::handle(call, provider).await,
         ProviderPath::Jwks => jwks::handle(call, provider).await,
         ProviderPath::Authorize => authorize::handle(call, provider).await,
+        ProviderPath::PushedAuthorizationRequest => {
+            pushed_authorization_request::handle(call, provider).await
+        }
         ProviderPath::Token => token::handle(call, provider).await,
         ProviderPath::Userinfo => userinfo::handle(call, provider).await,
         ProviderPath::Introspect => introspect::handle(call, provider).await,
@@ -98,11 +114,11 @@ fn path(provider: &OpenIdProviderSettings, endpoint: ProviderPath) -> String {
     format!("{}{}", base.unwrap_or_default(), endpoint.path())
 }
 
-/// An answer that everybody may keep for a while: it holds nothing about anybody.
+/// An answer that everybody may read, and keep for a while: it holds nothing about anybody.
 fn public(mut answer: Answer) -> Answer {
     let seconds = CACHE_LIFETIME.as_secs();
     answer.insert("cache-control", &format!("public, max-age={seconds}"));
-    answer
+    cross_origin::to_all(answer)
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use url::Url;
 use crate::endpoints::Call;
 use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
+use crate::endpoints::openid_provider::asked;
+use crate::endpoints::query;
 use crate::openid_provider::Client;
 use crate::openid_provider::OpenIdProviderSettings;
 use crate::openid_provider::Refusal;
@@ -16,6 +18,8 @@ use crate::openid_provider::response::ResponseMode;
 use crate::pages::scripted::Field;
 use crate::pages::scripted::FormPost;
 use crate::routes::Origin;
+use crate::routes::ProviderPath;
+use crate::session::ReturnTo;
 
 /// Sends `response` to the client by way of the browser.
 pub fn response(call: &Call<'_>, response: &AuthorizationResponse) -> Answer {
@@ -34,7 +38,7 @@ pub fn response(call: &Call<'_>, response: &AuthorizationResponse) -> Answer {
                 fields: fields.collect(),
                 request_id: call.request_id.as_str().to_owned(),
             };
-            let targets: Vec<String> = target.into_iter().collect();
+            let targets: Vec<String> = target.map(source).into_iter().collect();
             Answer::page_with_script_and_form(&call.snapshot.pages, &page, &targets)
         }
     }
@@ -65,14 +69,45 @@ pub fn shown(call: &Call<'_>, refusal: &Refusal) -> Box<Failure> {
 /// follow a form against it. `redirect_uri` is the one of a request; none: all of the client's.
 pub fn form_targets(client: &Client, redirect_uri: Option<&str>) -> Vec<String> {
     if let Some(uri) = redirect_uri.filter(|uri| client.admits_redirect_uri(uri)) {
-        return target(uri).into_iter().collect();
+        return target(uri).map(source).into_iter().collect();
     }
     let uris = client.redirect_uris.iter().map(|uri| uri.as_str());
     let all = uris.chain(client.post_logout_redirect_uris.iter().map(String::as_str));
-    let mut targets: Vec<String> = all.filter_map(target).collect();
+    let mut targets: Vec<String> = all
+        .filter_map(target)
+        .filter(|target| can_be_named(target))
+        .collect();
     targets.sort();
     targets.dedup();
     targets
+}
+
+/// The client of an authorization request that has not been checked, and the redirect URI it names.
+pub fn client_and_uri<'a>(
+    provider: &'a OpenIdProviderSettings,
+    asked: &str,
+) -> (Option<&'a Arc<Client>>, Option<String>) {
+    let client = query::parameter(asked, "client_id");
+    let client = client.and_then(|id| provider.clients.find(&id));
+    (client, query::parameter(asked, "redirect_uri"))
+}
+
+/// Where the answer goes to the authorization request that `place` leads to; none where `place` is
+/// something else. A native app's port is known from the request alone.
+pub async fn form_targets_of(call: &Call<'_>, place: &ReturnTo) -> Vec<String> {
+    let Some(provider) = call.snapshot.openid_provider() else {
+        return Vec::new();
+    };
+    let path = super::path(provider, ProviderPath::Authorize);
+    if place.path_on(call.origin) != Some(path.as_str()) {
+        return Vec::new();
+    }
+    let asked = asked::behind(call, place.as_str()).await;
+    let (client, uri) = client_and_uri(provider, &asked.unwrap_or_default());
+    match (client, uri) {
+        (Some(client), Some(uri)) => form_targets(client, Some(&uri)),
+        _ => Vec::new(),
+    }
 }
 
 /// The targets of all clients.
@@ -83,6 +118,19 @@ pub fn all_form_targets(provider: &Arc<OpenIdProviderSettings>) -> Vec<String> {
     targets.sort();
     targets.dedup();
     targets
+}
+
+/// How a policy names the target of one request: it has no words for an IPv6 address, and browsers pass
+/// over a source that holds one. So a native app on `[::1]` costs its page the difference between hosts.
+fn source(target: String) -> String {
+    match target.split_once(':') {
+        Some((scheme, _)) if !can_be_named(&target) => format!("{scheme}:"),
+        _ => target,
+    }
+}
+
+fn can_be_named(target: &str) -> bool {
+    !target.contains('[')
 }
 
 /// The origin of a redirect URI, or its scheme where it has no origin.

@@ -10,6 +10,7 @@ use crate::endpoints::failure::Failure;
 use crate::endpoints::new_session::audit_origin;
 use crate::endpoints::openid_provider::client_request;
 use crate::endpoints::openid_provider::client_request::Refused;
+use crate::endpoints::openid_provider::cross_origin;
 use crate::endpoints::openid_provider::own_token;
 use crate::openid_provider::Client;
 use crate::openid_provider::OpenIdProviderSettings;
@@ -25,17 +26,25 @@ pub async fn handle(
     call: &Call<'_>,
     provider: &Arc<OpenIdProviderSettings>,
 ) -> Result<Answer, Box<Failure>> {
+    let path = ProviderPath::Revoke.path();
+    let request = match client_request::read(call, provider, path).await {
+        Ok(request) => request,
+        Err(refused) => {
+            let answer = refused.answer(call);
+            return Ok(cross_origin::to_clients(call, provider, answer));
+        }
+    };
+    let client = &request.authenticated.client;
     let revoked = async {
-        let path = ProviderPath::Revoke.path();
-        let request = client_request::read(call, provider, path).await?;
         let token = request.parameters.one("token")?;
         let token = token.ok_or(Refusal::invalid_request("token is missing"))?;
-        revoke(call, provider, &request.authenticated.client, token).await
+        revoke(call, provider, client, token).await
     };
-    Ok(match revoked.await {
+    let answer = match revoked.await {
         Ok(()) => client_request::unstored(Answer::empty(StatusCode::OK)),
         Err(refused) => refused.answer(call),
-    })
+    };
+    Ok(cross_origin::to_client(call, client, answer))
 }
 
 async fn revoke(

@@ -7,6 +7,7 @@ use crate::endpoints::account_sign_in;
 use crate::endpoints::account_sign_in::SignInPage;
 use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
+use crate::endpoints::openid_provider::asked;
 use crate::endpoints::openid_provider::respond;
 use crate::endpoints::query;
 use crate::openid_provider::Client;
@@ -24,10 +25,8 @@ pub async fn handle(
         _ => call.request.query.unwrap_or_default(),
     };
     let wanted = query::parameter(sent, "rd").unwrap_or_default();
-    let (_, asked) = wanted.split_once('?').unwrap_or_default();
-    let client = query::parameter(asked, "client_id");
-    let client = client.and_then(|id| provider.clients.find(&id));
-    let redirect_uri = query::parameter(asked, "redirect_uri");
+    let asked = asked::behind(call, &wanted).await.unwrap_or_default();
+    let (client, redirect_uri) = respond::client_and_uri(provider, &asked);
     let form_targets = match client {
         Some(client) => respond::form_targets(client, redirect_uri.as_deref()),
         None => respond::all_form_targets(provider),

@@ -50,6 +50,7 @@ use crate::telemetry::metrics::Metrics;
 
 mod bearer;
 mod clients;
+mod pushed;
 mod tokens;
 
 const NOW: Timestamp = Timestamp(1_800_000_000);
@@ -112,6 +113,11 @@ impl Place {
     }
 
     fn with_room_for(records: usize) -> Self {
+        Self::of(FILE, Path::new(""), records)
+    }
+
+    /// What `file` says, which lies in `folder`.
+    fn of(file: &str, folder: &Path, records: usize) -> Self {
         install_crypto_provider();
         let secrets = |name: &str| match name {
             "CORP" => Some("of-the-gateway".to_owned()),
@@ -119,7 +125,7 @@ impl Place {
             "OTHER" => Some(OTHER.1.to_owned()),
             _ => None,
         };
-        let loaded = config::parse(FILE.as_bytes(), "gateway.yaml", Path::new(""), &secrets);
+        let loaded = config::parse(file.as_bytes(), "gateway.yaml", folder, &secrets);
         let keys = [Secret::new([7; 32])];
         let snapshot = Snapshot::build(loaded.unwrap().settings, &keys, None).unwrap();
         let metrics = Metrics::new(&["corp".to_owned()]);
@@ -141,6 +147,10 @@ impl Place {
     }
 
     async fn send(&self, sent: Sent<'_>) -> Answer {
+        self.send_to(None, sent).await
+    }
+
+    async fn send_to(&self, query: Option<&str>, sent: Sent<'_>) -> Answer {
         let Sent(endpoint, method, lines, body) = sent;
         let mut headers = HeaderMap::new();
         headers.insert("host", HeaderValue::from_static("sso.example"));
@@ -149,7 +159,7 @@ impl Place {
             headers.append(name, HeaderValue::from_str(value).unwrap());
         }
         let path = format!("/oidc{}", endpoint.path());
-        let target = (path.as_str(), None);
+        let target = (path.as_str(), query);
         let request =
             RequestView::parse(method, Named::Host, target, &headers, self.address, None).unwrap();
         let url = Url::parse("https://sso.example").unwrap();

@@ -14,6 +14,7 @@ use crate::endpoints::new_session::audit_origin;
 use crate::endpoints::openid_provider::client_request;
 use crate::endpoints::openid_provider::client_request::ClientRequest;
 use crate::endpoints::openid_provider::client_request::Refused;
+use crate::endpoints::openid_provider::cross_origin;
 use crate::endpoints::openid_provider::user;
 use crate::jose::Algorithm;
 use crate::jose::SigningKey;
@@ -67,15 +68,20 @@ pub async fn handle(
     let request = client_request::read(call, provider, ProviderPath::Token.path()).await;
     let request = match request {
         Ok(request) => request,
-        Err(refused) => return Ok(refused.answer(call)),
+        Err(refused) => {
+            let answer = refused.answer(call);
+            return Ok(cross_origin::to_clients(call, provider, answer));
+        }
     };
-    Ok(match exchange(call, provider, &request).await {
+    let client = &request.authenticated.client;
+    let answer = match exchange(call, provider, &request).await {
         Ok(response) => {
             let answer = Answer::json_value(StatusCode::OK, &response.to_json());
             client_request::unstored(answer).because("tokens_issued")
         }
         Err(refused) => refused.answer(call),
-    })
+    };
+    Ok(cross_origin::to_client(call, client, answer))
 }
 
 async fn exchange(

@@ -10,6 +10,7 @@ use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
 use crate::endpoints::openid_provider::client_request;
 use crate::endpoints::openid_provider::client_request::Refused;
+use crate::endpoints::openid_provider::cross_origin;
 use crate::endpoints::openid_provider::own_token;
 use crate::openid_provider::ErrorCode;
 use crate::openid_provider::OpenIdProviderSettings;
@@ -24,21 +25,28 @@ pub async fn handle(
     call: &Call<'_>,
     provider: &Arc<OpenIdProviderSettings>,
 ) -> Result<Answer, Box<Failure>> {
+    let before = |answer| Ok(cross_origin::to_clients(call, provider, answer));
     let token = match token(call) {
         Ok(Some(token)) => token,
         // RFC 6750 section 3.1: who shows nothing is told no error.
         Ok(None) => {
             let answer = Answer::empty(StatusCode::UNAUTHORIZED);
-            return Ok(challenged(answer, None).because("no_token"));
+            return before(challenged(answer, None).because("no_token"));
         }
-        Err(refusal) => return Ok(refused(call, refusal.into())),
+        Err(refusal) => return before(refused(call, refusal.into())),
     };
-    let found = own_token::find(call, provider, token.expose()).await;
-    let claims =
-        found.and_then(|(token, grant)| Ok(userinfo::claims(&token, grant.as_ref(), provider)?));
-    Ok(match claims {
+    let (token, grant) = match own_token::find(call, provider, token.expose()).await {
+        Ok(found) => found,
+        Err(problem) => return before(refused(call, problem)),
+    };
+    let answer = match userinfo::claims(&token, grant.as_ref(), provider) {
         Ok(claims) => Answer::json_value(StatusCode::OK, &Value::Object(claims)),
-        Err(problem) => refused(call, problem),
+        Err(refusal) => refused(call, refusal.into()),
+    };
+    // The client of a token may have left the file since.
+    Ok(match provider.clients.find(&token.client_id) {
+        Some(client) => cross_origin::to_client(call, client, answer),
+        None => answer,
     })
 }
 

@@ -1,4 +1,5 @@
-//! What our own provider remembers: its signing keys, codes, grants, and tokens that were taken back.
+//! What our own provider remembers: its signing keys, codes, grants, pushed requests, and tokens that were
+//! taken back.
 //!
 //! Owns how they lie in the store and how gateways on one store agree about them. What they are worth is
 //! said by `openid_provider`.
@@ -7,6 +8,7 @@ mod bearer;
 mod client_desk;
 mod grants;
 pub mod keys;
+mod pushed_requests;
 
 pub use bearer::OwnTokens;
 pub use client_desk::ClientDesk;

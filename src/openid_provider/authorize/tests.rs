@@ -5,6 +5,7 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use super::*;
+use crate::openid_provider::clients::Clients;
 use crate::openid_provider::test_support::*;
 
 /// A good request with some parameters replaced; an empty value takes one away.
@@ -29,7 +30,7 @@ fn form(changes: &[(&str, &str)]) -> String {
 
 fn read(text: &str) -> Result<AuthorizationRequest, AuthorizeError> {
     let parameters = Parameters::parse(text.as_bytes()).unwrap();
-    parse(&parameters, &provider(), &KEYS, NOW)
+    parse(&parameters, Way::Browser, &provider(), &KEYS, NOW)
 }
 
 fn good(changes: &[(&str, &str)]) -> AuthorizationRequest {
@@ -170,7 +171,7 @@ fn the_client_needs_the_grant() {
     machine.grant_types = vec![GrantType::ClientCredentials];
     settings.clients = [machine].into_iter().collect();
     let parameters = Parameters::parse(form(&[]).as_bytes()).unwrap();
-    let error = parse(&parameters, &settings, &KEYS, NOW).unwrap_err();
+    let error = parse(&parameters, Way::Browser, &settings, &KEYS, NOW).unwrap_err();
     let AuthorizeError::SentBack { refusal, .. } = error else {
         panic!("it is sent back")
     };
@@ -272,4 +273,23 @@ fn core_3_1_2_1_a_hint_is_an_id_token_of_ours_for_this_client() {
             "invalid_request"
         );
     }
+}
+
+#[test]
+fn rfc9126_6_a_client_that_has_to_push_is_refused_in_a_browser() {
+    let mut settings = provider();
+    let mut shop = client("shop");
+    shop.require_pushed_authorization_requests = true;
+    settings.clients = Clients::from_iter([shop]);
+    let form = form(&[]);
+    let parameters = Parameters::parse(form.as_bytes()).unwrap();
+    let error = parse(&parameters, Way::Browser, &settings, &KEYS, NOW).unwrap_err();
+    let AuthorizeError::SentBack { refusal, .. } = error else {
+        panic!("the client gets to know");
+    };
+    assert_eq!(refusal.code, ErrorCode::InvalidRequest);
+    assert_eq!(refusal.description, "the client has to push its requests");
+    assert!(parse(&parameters, Way::Pushed, &settings, &KEYS, NOW).is_ok());
+    // Others need not.
+    assert!(parse(&parameters, Way::Browser, &provider(), &KEYS, NOW).is_ok());
 }

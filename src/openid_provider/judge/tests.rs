@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::openid_provider::authorize;
+use crate::openid_provider::authorize::Way;
 use crate::openid_provider::parameters::Parameters;
 use crate::openid_provider::test_support::*;
 
@@ -19,7 +20,7 @@ fn request(more: &str) -> AuthorizationRequest {
          &code_challenge={CHALLENGE}&code_challenge_method=S256{more}"
     );
     let parameters = Parameters::parse(text.as_bytes()).unwrap();
-    authorize::parse(&parameters, &provider(), &KEYS, NOW).unwrap()
+    authorize::parse(&parameters, Way::Browser, &provider(), &KEYS, NOW).unwrap()
 }
 
 /// A session whose user logged in so many seconds ago, by a login of the kind `acr`.

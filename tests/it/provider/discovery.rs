@@ -16,6 +16,7 @@ fn metadata_are_public_and_name_endpoints_that_answer() {
     assert_eq!(document["issuer"], issuer.as_str());
     for name in [
         "authorization_endpoint",
+        "pushed_authorization_request_endpoint",
         "token_endpoint",
         "userinfo_endpoint",
         "jwks_uri",

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use url::Url;
+
 use crate::config::files;
 use crate::config::problem::KeyPath;
 use crate::config::problem::quoted;
@@ -11,6 +13,7 @@ use crate::config::resolve::Context;
 use crate::config::resolve::openid_provider::algorithm;
 use crate::jose::KeySet;
 use crate::oidc::scope::Scope;
+use crate::oidc::url_policy;
 use crate::openid_provider::Client;
 use crate::openid_provider::RedirectUri;
 use crate::openid_provider::SecretHash;
@@ -20,6 +23,7 @@ use crate::openid_provider::clients::IdTokenClaims;
 use crate::openid_provider::redirect_uri::ApplicationType;
 use crate::openid_provider::settings::STANDARD_SCOPES;
 use crate::openid_provider::settings::ScopeSettings;
+use crate::routes::Origin;
 
 /// The longest `client_id`: it is a `sub` too (OpenID Connect Core section 2).
 const CLIENT_ID_BYTES_MAX: usize = 255;
@@ -88,6 +92,15 @@ fn client(
             )
             .help("remove the key, or add the grant");
     }
+    let must_push = raw
+        .require_pushed_authorization_requests
+        .unwrap_or_default();
+    if must_push && !uses_code {
+        context.problem(
+            &path.key("require_pushed_authorization_requests"),
+            "without the grant `authorization_code` there is nothing to push",
+        );
+    }
     if uses_code && !scopes.contains("openid") && !context.has_problem_below(&path.key("scopes")) {
         context.problem(
             &path.key("scopes"),
@@ -130,6 +143,8 @@ fn client(
             raw::IdTokenClaims::Scope => IdTokenClaims::Scope,
         },
         introspects,
+        require_pushed_authorization_requests: must_push,
+        allowed_origins: origins(context, &path.key("allowed_origins"), raw.allowed_origins),
     })
 }
 
@@ -151,6 +166,40 @@ fn redirect_uris(
         }
     }
     found
+}
+
+fn origins(context: &mut Context<'_>, path: &KeyPath, texts: Option<Vec<String>>) -> Vec<String> {
+    let texts = context.texts(path, texts);
+    for (index, text) in texts.iter().enumerate() {
+        let path = path.index(index);
+        if text.contains('*') {
+            let message = format!("{}: origins are compared exactly", quoted(text));
+            context.problem(&path, message).help("name each of them");
+            continue;
+        }
+        let url = Url::parse(text).ok();
+        let origin = url.as_ref().and_then(Origin::of_url);
+        match (url, origin) {
+            // Browsers write an origin in one way, and it is compared byte by byte.
+            (Some(url), Some(origin)) if origin.is_written(text) => {
+                if url.scheme() == "http" && !url_policy::is_loopback_host(&url) {
+                    context.problem(
+                        &path,
+                        format!("{}: plain http is for loopback hosts only", quoted(text)),
+                    );
+                }
+            }
+            (_, origin) => {
+                let message = format!("{} is no origin as browsers write it", quoted(text));
+                let problem = context.problem(&path, message);
+                match origin {
+                    Some(origin) => problem.help(format!("write {}", quoted(&origin.to_string()))),
+                    None => problem.expected("`https://host[:port]`, without a path"),
+                };
+            }
+        }
+    }
+    texts
 }
 
 fn scopes(
