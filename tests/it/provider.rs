@@ -19,6 +19,7 @@ mod accounts;
 mod audit;
 mod authorize;
 mod broker;
+mod cases;
 mod cross_origin;
 mod discovery;
 mod form_post;

@@ -105,7 +105,9 @@ async fn post(call: &Call<'_>, page: &SignInPage<'_>) -> Result<Answer, Failure>
         form(call, page, &return_to, name, Some(error))
     };
     if !query::parameter(sent, "csrf").is_some_and(|token| is_token(call, &token)) {
-        return Ok(again(STALE).because("form_stale"));
+        let mut answer = again(STALE).because("form_stale");
+        answer.status = StatusCode::FORBIDDEN;
+        return Ok(answer);
     }
     let password = query::parameter(sent, "password").map(Secret::new);
     let (Some(name), Some(password)) = (&username, password) else {

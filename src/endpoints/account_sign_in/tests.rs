@@ -298,7 +298,7 @@ async fn a_token_counts_only_in_the_browser_that_fetched_it() {
         lines.extend(cookies.map(|cookies| ("cookie", cookies)));
         let body = fields(token, "alice", "correct horse");
         let answer = place.send("POST", None, &lines, &body).await;
-        is_refused(&answer, StatusCode::OK, STALE);
+        is_refused(&answer, StatusCode::FORBIDDEN, STALE);
     }
     let body = fields(&own, "alice", "correct horse");
     let answer = place
@@ -330,7 +330,7 @@ async fn a_form_ends_with_its_lifetime() {
     place.now = NOW.after(FORM_LIFETIME);
     let lines = [("cookie", cookie.as_str()), SAME];
     let answer = place.send("POST", None, &lines, &body).await;
-    is_refused(&answer, StatusCode::OK, STALE);
+    is_refused(&answer, StatusCode::FORBIDDEN, STALE);
     place.now = Timestamp(place.now.0 - 1);
     let answer = place.send("POST", None, &lines, &body).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
@@ -354,7 +354,7 @@ async fn after_five_failures_the_page_says_how_long_to_wait() {
     for _ in 0..10 {
         let body = fields("none", "alice", "wrong");
         let answer = place.send("POST", None, &[SAME], &body).await;
-        is_refused(&answer, StatusCode::OK, STALE);
+        is_refused(&answer, StatusCode::FORBIDDEN, STALE);
     }
     assert!(has_session(&place.sign_in("alice", "correct horse").await));
 }

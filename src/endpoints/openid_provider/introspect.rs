@@ -17,6 +17,7 @@ use crate::openid_provider::Refusal;
 use crate::openid_provider::clients::confidential;
 use crate::openid_provider::handle::RefreshToken;
 use crate::openid_provider::introspection;
+use crate::openid_provider::judge::is_offered;
 use crate::routes::ProviderPath;
 
 /// Answers a request. Implements RFC 7662 section 2; the kind of token shows in its form, so that
@@ -52,6 +53,7 @@ async fn about(
         let grant = found.await?.map(|found| found.value).filter(|grant| {
             let line = grant.refresh.as_ref();
             line.is_some_and(|line| token.is_genuine(&line.key))
+                && is_offered(&grant.authentication.identity, provider)
         });
         return Ok(grant.map_or_else(introspection::inactive, |grant| {
             introspection::refresh_token(asking, &grant, token.generation, call.now)

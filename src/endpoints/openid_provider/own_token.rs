@@ -10,9 +10,10 @@ use crate::openid_provider::OpenIdProviderSettings;
 use crate::openid_provider::Refusal;
 use crate::openid_provider::access_token::OwnAccessToken;
 use crate::openid_provider::grants::Grant;
+use crate::openid_provider::judge::is_offered;
 
 /// Verifies a token and finds out whether it lives still: it was not taken back, and its grant, where it
-/// has one, has not ended.
+/// has one, has not ended and is of a user who may still log in.
 ///
 /// # Errors
 /// [`Refused`] with `invalid_token`, or that nobody can tell.
@@ -38,6 +39,8 @@ pub(super) async fn find(
         return Ok((token, None));
     };
     let found = gateway.find_grant(snapshot, id, *now).await?;
-    let grant = found.ok_or(ENDED)?.value;
-    Ok((token, Some(grant)))
+    let grant = found.map(|found| found.value);
+    // Who has lost the way in has lost it now, and not when the token is over.
+    let grant = grant.filter(|grant| is_offered(&grant.authentication.identity, provider));
+    Ok((token, Some(grant.ok_or(ENDED)?)))
 }

@@ -147,10 +147,12 @@ impl Desk<'_> {
         } = self.call;
         let found = gateway.find_code(snapshot, code, *now).await?;
         let found = found.ok_or(UNKNOWN)?;
+        let identity = user::of_code(self.provider, &found.value.authentication);
         let redeemed = authorization_code::redeem(
             &found.value,
             presented,
             self.client,
+            identity.as_ref(),
             self.provider,
             RefreshKey::from_random(random::bytes()),
             *now,
@@ -191,7 +193,8 @@ impl Desk<'_> {
             let RefreshToken { grant, .. } = presented.token;
             let found = gateway.find_grant(snapshot, grant, *now).await?;
             let found = found.ok_or(UNKNOWN)?;
-            let identity = user::current(self.call, self.provider, &found.value).await?;
+            let user = &found.value.authentication;
+            let identity = user::current(self.call, self.provider, user).await?;
             let redeemed = refresh_token::redeem(
                 &found.value,
                 presented,

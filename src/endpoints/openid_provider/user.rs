@@ -1,13 +1,12 @@
-//! The user behind a grant, as they are now.
-
-use std::sync::Arc;
+//! The user behind a code or a grant, as they are now.
 
 use crate::accounts::Account;
+use crate::accounts::IDENTITY_PROVIDER;
 use crate::clock::Timestamp;
 use crate::endpoints::Call;
 use crate::identity::Identity;
 use crate::openid_provider::OpenIdProviderSettings;
-use crate::openid_provider::grants::Grant;
+use crate::openid_provider::judge::Authentication;
 use crate::openid_provider::settings::Login;
 use crate::session::Session;
 use crate::store::StoreError;
@@ -15,23 +14,40 @@ use crate::store::StoreError;
 /// Sessions of one user that are looked through for the newest: a person has a few browsers.
 const SESSIONS_MAX: usize = 16;
 
-/// Who the user of `grant` is now; none: the account is gone or not active. For somebody from an identity provider that
-/// is what the newest of their sessions here knows, which was renewed there, or else what the grant
-/// remembers.
+/// Who the user of a code is now; none: the account is gone or not active. Somebody from an identity provider
+/// is who logged in there a moment ago.
+pub(super) fn of_code(
+    provider: &OpenIdProviderSettings,
+    authentication: &Authentication,
+) -> Option<Identity> {
+    let known = &authentication.identity;
+    let Login::Accounts(accounts) = &provider.login else {
+        return Some(known.clone());
+    };
+    // Somebody at an identity provider may be called like an account, and is not its owner.
+    let is_owner = |account: &&Account| {
+        known.identity_provider == IDENTITY_PROVIDER
+            && account.username == known.subject
+            && account.is_active
+    };
+    accounts.iter().find(is_owner).map(Account::identity)
+}
+
+/// Who the user of a grant is now; none: the account is gone or not active. For somebody from an identity
+/// provider that is what the newest of their sessions here knows, which was renewed there, or else what the
+/// grant remembers.
 ///
 /// # Errors
 /// [`StoreError`] when the store does not answer.
 pub(super) async fn current(
     call: &Call<'_>,
-    provider: &Arc<OpenIdProviderSettings>,
-    grant: &Grant,
+    provider: &OpenIdProviderSettings,
+    authentication: &Authentication,
 ) -> Result<Option<Identity>, StoreError> {
-    let known = &grant.authentication.identity;
-    if let Login::Accounts(accounts) = &provider.login {
-        let account = accounts.iter().find(|one| one.username == known.subject);
-        let active = account.filter(|account| account.is_active);
-        return Ok(active.map(Account::identity));
+    if matches!(provider.login, Login::Accounts(_)) {
+        return Ok(of_code(provider, authentication));
     }
+    let known = &authentication.identity;
     let sessions = &call.gateway.sessions;
     let keys = sessions.keys_of(&known.identity_provider, Some(&known.subject));
     let mut newest: Option<Session> = None;

@@ -28,6 +28,7 @@ use crate::jose::policy::LEEWAY_DEFAULT;
 use crate::jose::verify;
 use crate::openid_provider::OpenIdProviderSettings;
 use crate::openid_provider::handle::GrantId;
+use crate::openid_provider::judge::is_offered;
 use crate::resource_server;
 use crate::resource_server::LiveToken;
 use crate::resource_server::TokenRefusal;
@@ -138,7 +139,8 @@ impl Gateway {
     }
 
     /// Checks in this order: the signature, by a key of ours; issuer, audience, times and kind; it is not
-    /// over by our own clock; its client is registered; it was not taken back; its grant has not ended.
+    /// over by our own clock; its client is registered; it was not taken back; its grant has not ended, and
+    /// its user may still log in.
     async fn check_own(
         &self,
         token: &str,
@@ -175,10 +177,12 @@ impl Gateway {
         if self.is_access_token_denied(&jti, now).await? {
             return Err(TokenRefusal::Inactive.into());
         }
-        if let Some(grant) = GrantId::of_token_id(&jti)
-            && self.find_grant(snapshot, &grant, now).await?.is_none()
-        {
-            return Err(TokenRefusal::Inactive.into());
+        if let Some(grant) = GrantId::of_token_id(&jti) {
+            let found = self.find_grant(snapshot, &grant, now).await?;
+            let user = found.map(|found| found.value.authentication.identity);
+            if !user.is_some_and(|user| is_offered(&user, provider)) {
+                return Err(TokenRefusal::Inactive.into());
+            }
         }
         let identity = resource_server::own_identity(OWN_PROVIDER, claims.into_inner().into_map())?;
         Ok(LiveToken::new(hash, identity, until, None))

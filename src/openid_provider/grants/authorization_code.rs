@@ -9,6 +9,7 @@ use serde::Serialize;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::identity::Identity;
 use crate::oidc::pkce::CodeVerifier;
 use crate::oidc::scope::Scope;
 use crate::openid_provider::authorize::AuthorizationRequest;
@@ -24,6 +25,7 @@ use crate::openid_provider::grants::is_of;
 use crate::openid_provider::handle::GrantId;
 use crate::openid_provider::handle::RefreshKey;
 use crate::openid_provider::judge::Authentication;
+use crate::openid_provider::judge::is_offered;
 use crate::openid_provider::scope;
 use crate::openid_provider::settings::OpenIdProviderSettings;
 
@@ -110,10 +112,11 @@ pub fn stored(
     }
 }
 
-/// Redeems a code. `refresh_key` is of unpredictable bytes.
+/// Redeems a code. `identity` is the user as they are now; none: they may no longer log in. `refresh_key`
+/// is of unpredictable bytes.
 ///
-/// Checks in this order: not used before; not over; the client; the redirect URI; the verifier; the
-/// resource. Implements RFC 6749 section 4.1.3, RFC 7636 section 4.6 and RFC 8707 section 2.2.
+/// Checks in this order: not used before; not over; the client; the redirect URI; the verifier; the user;
+/// the resource. Implements RFC 6749 section 4.1.3, RFC 7636 section 4.6 and RFC 8707 section 2.2.
 ///
 /// # Errors
 /// A [`GrantRefusal`] with `invalid_grant`; for a code that was used before, the grant ends (RFC 6749
@@ -122,6 +125,7 @@ pub fn redeem(
     stored: &StoredCode,
     presented: Presented<'_>,
     client: &Client,
+    identity: Option<&Identity>,
     settings: &OpenIdProviderSettings,
     refresh_key: RefreshKey,
     now: Timestamp,
@@ -149,13 +153,12 @@ pub fn redeem(
     {
         return Err(WRONG_VERIFIER.into());
     }
+    // What the user has lost since the code was made is lost: a code may wait for minutes.
+    let Some(identity) = identity.filter(|identity| is_offered(identity, settings)) else {
+        return Err(Refusal::invalid_grant("the user may no longer log in").into());
+    };
     let requested = Scope::parse(&stored.scope).unwrap_or_default();
-    let granted = scope::granted(
-        &requested,
-        client,
-        &stored.authentication.identity,
-        settings,
-    );
+    let granted = scope::granted(&requested, client, identity, settings);
     let resources = chosen_resources(presented.resources, &stored.resources)?;
     let target = scope::target(&granted, &resources, client, settings)?;
     let lifetimes = &settings.lifetimes;
@@ -172,7 +175,10 @@ pub fn redeem(
         scope: stored.scope.clone(),
         resources: stored.resources.clone(),
         claims: stored.claims.clone(),
-        authentication: stored.authentication.clone(),
+        authentication: Authentication {
+            identity: identity.clone(),
+            ..stored.authentication.clone()
+        },
         refresh,
         expires_at: now,
     };

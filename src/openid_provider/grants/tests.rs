@@ -20,6 +20,7 @@ use crate::openid_provider::test_support::*;
 use super::*;
 
 mod machines;
+mod users;
 
 fn seconds(count: u64) -> Timestamp {
     NOW.after(Duration::from_secs(count))
@@ -77,6 +78,7 @@ fn redeem(stored: &StoredCode, attempt: Attempt<'_>) -> Result<Redemption, Grant
             resources: &resources,
         },
         &client(attempt.client),
+        Some(&alice()),
         &provider(),
         RefreshKey::from_random([2; 32]),
         attempt.at,

@@ -3,7 +3,6 @@
 use super::*;
 use crate::support::idp::now;
 
-/// F01, F17
 #[test]
 fn a_user_logs_in_and_the_app_gets_tokens() {
     let world = World::with(&local(""));

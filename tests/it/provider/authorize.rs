@@ -3,7 +3,7 @@
 
 use super::*;
 
-/// F02, F03: until client and redirect URI are known to belong together nobody is sent anywhere.
+/// F01, F02: until client and redirect URI are known to belong together nobody is sent anywhere.
 #[test]
 fn an_address_that_is_not_the_clients_gets_nothing() {
     let world = World::with(&local(""));
@@ -36,7 +36,7 @@ fn an_address_that_is_not_the_clients_gets_nothing() {
     assert!(location(&right).starts_with("http://shop.localhost:1/callback?tenant=1&code="));
 }
 
-/// F04 to F08
+/// F03, F04, F18
 #[test]
 fn what_else_is_wrong_goes_back_to_the_app_with_state_and_issuer() {
     let world = World::with(&local(""));

@@ -2,9 +2,8 @@
 
 use super::*;
 
-/// F15
 #[test]
-fn metadata_are_public_and_name_endpoints_that_answer() {
+fn f15_metadata_are_public_and_name_endpoints_that_answer() {
     let world = World::with(&local(""));
     let mut browser = world.browser();
     let issuer = issuer(&world);
@@ -67,9 +66,8 @@ fn nothing_else_is_below_the_issuer_and_the_documents_are_only_read() {
     world.echo.assert_untouched();
 }
 
-/// F15
 #[test]
-fn keys_are_published_without_their_private_members() {
+fn f15_keys_are_published_without_their_private_members() {
     let world = World::with(&local("  signing: {algorithm: ES256}\n"));
     let mut browser = world.browser();
     let found = browser.get(&format!("{}/jwks", issuer(&world)));

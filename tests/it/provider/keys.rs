@@ -47,9 +47,8 @@ fn kid_of(token: &str) -> String {
     head["kid"].as_str().unwrap().to_owned()
 }
 
-/// F16
 #[test]
-fn a_new_key_is_published_before_it_signs() {
+fn f16_a_new_key_is_published_before_it_signs() {
     let world = World::with(&local(""));
     let before = kids(&world);
     assert_eq!(before.len(), 1);
@@ -67,9 +66,9 @@ fn a_new_key_is_published_before_it_signs() {
     assert!(!rotated.to_string().contains("\"d\""));
 }
 
-/// F16: what was signed before the change stays good.
+/// What was signed before the change stays good.
 #[test]
-fn the_keys_survive_a_restart() {
+fn f16_the_keys_survive_a_restart() {
     let mut world = World::with(&local(""));
     let before = kids(&world);
     let mut browser = world.browser();

@@ -1,6 +1,7 @@
 //! The doubles and clients of the tests: real sockets, small programs, no mocking.
 
 pub mod client;
+pub mod disk;
 pub mod echo;
 pub mod gateway;
 pub mod h2_client;
