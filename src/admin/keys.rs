@@ -12,6 +12,22 @@ use crate::openid_provider::keys::KeyRing;
 use crate::openid_provider::keys::KeyState;
 use crate::store::StoreError;
 
+/// Whether our provider can sign, where there is one.
+///
+/// # Errors
+/// [`StoreError`]: its keys can neither be read nor made.
+pub async fn check(gateway: &Gateway) -> Result<(), StoreError> {
+    let (snapshot, now) = (gateway.snapshot(), clock::now());
+    let Some(provider) = snapshot.openid_provider() else {
+        return Ok(());
+    };
+    let ring = gateway.provider_keys(&snapshot, now).await?;
+    match ring.signing_key(provider.signing.algorithm, now) {
+        Some(_) => Ok(()),
+        None => Err(StoreError::unavailable("no key signs yet")),
+    }
+}
+
 /// Lists the keys.
 pub async fn list(gateway: &Gateway) -> Told {
     let (snapshot, now) = (gateway.snapshot(), clock::now());
@@ -34,6 +50,29 @@ pub async fn rotate(gateway: &Gateway) -> Told {
         Ok(ring) => {
             tracing::info!("an administrator rotates the signing keys of the provider");
             (StatusCode::OK, told(&ring, now))
+        }
+        Err(error) => unavailable(&error),
+    }
+}
+
+/// Gives up keys that cannot be read, and lists the new ones.
+pub async fn discard(gateway: &Gateway) -> Told {
+    let (snapshot, now) = (gateway.snapshot(), clock::now());
+    if snapshot.openid_provider().is_none() {
+        return no_provider();
+    }
+    match gateway.discard_provider_keys(&snapshot, now).await {
+        Ok(Some(ring)) => {
+            tracing::warn!("an administrator has given the signing keys of the provider up");
+            (StatusCode::OK, told(&ring, now))
+        }
+        Ok(None) => {
+            let body = json!({
+                "error": "keys_in_use",
+                "error_description": "the signing keys can be read and are in use: `vestibule key rotate` \
+                                      replaces them",
+            });
+            (StatusCode::CONFLICT, body)
         }
         Err(error) => unavailable(&error),
     }
@@ -68,10 +107,13 @@ fn no_provider() -> Told {
 }
 
 fn unavailable(error: &StoreError) -> Told {
-    tracing::warn!(%error, "the store does not answer an administrator");
-    let body = json!({
-        "error": "store_unavailable",
-        "error_description": "the store does not answer",
-    });
+    tracing::warn!(%error, "an administrator cannot use the signing keys of the provider");
+    let (code, description) = match error {
+        StoreError::Sealed { .. } | StoreError::Corrupt { .. } => {
+            ("keys_unreadable", error.to_string())
+        }
+        _ => ("store_unavailable", "the store does not answer".to_owned()),
+    };
+    let body = json!({"error": code, "error_description": description});
     (StatusCode::SERVICE_UNAVAILABLE, body)
 }

@@ -59,7 +59,7 @@ impl ServeHttp for Admin {
             .header("x-content-type-options", "nosniff");
         if status == StatusCode::METHOD_NOT_ALLOWED {
             let allowed = match path.starts_with(ADMIN) {
-                true if path == "/admin/v1/keys" => "GET, HEAD, POST",
+                true if path == "/admin/v1/keys" => "GET, HEAD, POST, DELETE",
                 true => "GET, HEAD, DELETE",
                 false => "GET, HEAD",
             };
@@ -104,6 +104,7 @@ impl Admin {
             }
             ("GET" | "HEAD", "/admin/v1/keys") => keys::list(&self.gateway).await,
             ("POST", "/admin/v1/keys") => keys::rotate(&self.gateway).await,
+            ("DELETE", "/admin/v1/keys") => keys::discard(&self.gateway).await,
             (_, "/admin/v1/sessions" | "/admin/v1/keys") => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 json!({"error": "method_not_allowed"}),
@@ -125,20 +126,20 @@ impl Admin {
         })
     }
 
-    /// Ready means: a request with a session can be decided. Identity providers do not count, since
-    /// sessions and public pages work without them.
+    /// Ready means: a request with a session can be decided, and our own provider, where there is one, can
+    /// sign. Identity providers do not count, since sessions and public pages work without them.
     async fn ready(&self) -> (StatusCode, &'static str, String) {
-        match self.gateway.sessions.check().await {
-            Ok(()) => (StatusCode::OK, TEXT, "ready\n".to_owned()),
-            Err(error) => {
-                tracing::warn!(%error, "not ready: the session store does not answer");
-                (
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    TEXT,
-                    "the session store does not answer\n".to_owned(),
-                )
-            }
+        let not_ready =
+            |reason: &str| (StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n"));
+        if let Err(error) = self.gateway.sessions.check().await {
+            tracing::warn!(%error, "not ready: the session store does not answer");
+            return not_ready("the session store does not answer");
         }
+        if let Err(error) = keys::check(&self.gateway).await {
+            tracing::warn!(%error, "not ready: the provider has no signing keys");
+            return not_ready("the provider has no signing keys: the log says why");
+        }
+        (StatusCode::OK, TEXT, "ready\n".to_owned())
     }
 
     fn metrics(&self) -> String {

@@ -5,7 +5,6 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,9 +18,11 @@ use serde_json::json;
 use url::Url;
 
 use crate::cli::check;
+use crate::cli::explain_client;
+use crate::cli::explain_client_text;
 use crate::cli::explain_token;
+use crate::cli::explain_user;
 use crate::clock;
-use crate::clock::Timestamp;
 use crate::config;
 use crate::config::Settings;
 use crate::decision;
@@ -34,8 +35,6 @@ use crate::decision::Step;
 use crate::decision::TokenFact;
 use crate::gateway;
 use crate::identity::Identity;
-use crate::identity::VerifiedClaims;
-use crate::jose::claims::numeric_date;
 use crate::relying_party::IdentityProviderSettings;
 use crate::routes::Named;
 use crate::routes::Origin;
@@ -43,9 +42,7 @@ use crate::routes::RequestView;
 use crate::routes::Route;
 use crate::routes::Scheme;
 use crate::session::LiveSession;
-use crate::session::Session;
 use crate::session::SessionId;
-use crate::session::Tokens;
 
 /// The arguments.
 #[derive(Debug, Args)]
@@ -53,22 +50,39 @@ pub struct Arguments {
     #[command(flatten)]
     file: super::FileArgument,
     /// The method, such as GET.
-    method: String,
+    #[arg(required_unless_present = "client", conflicts_with = "client")]
+    method: Option<String>,
     /// The whole URL.
-    url: String,
+    #[arg(required_unless_present = "client", conflicts_with = "client")]
+    url: Option<String>,
     /// Claims of a user, as JSON: what would happen with their session.
     #[arg(long, value_name = "FILE.json")]
-    claims: Option<PathBuf>,
+    pub(super) claims: Option<PathBuf>,
     /// The identity provider the claims come from; default: the one whose issuer is their `iss`, or
     /// the first of the route.
-    #[arg(long, value_name = "ID")]
-    idp: Option<String>,
+    #[arg(long, value_name = "ID", requires = "claims")]
+    pub(super) idp: Option<String>,
+    /// A client of our own OpenID provider, in place of METHOD and URL: what it would be given, for the user
+    /// of `--claims` or `--user`, or with neither for itself.
+    #[arg(long, value_name = "CLIENT_ID")]
+    pub(super) client: Option<String>,
+    /// An account of our own, in place of claims.
+    #[arg(long, value_name = "NAME", conflicts_with = "claims")]
+    pub(super) user: Option<String>,
+    /// The scope that the client asks for; default: all that it may.
+    #[arg(long, value_name = "SCOPE")]
+    pub(super) scope: Option<String>,
     /// An access token that the caller brings. Its issuer is asked for keys, or about the token, as the
-    /// gateway would do it.
-    #[arg(long, value_name = "TOKEN", conflicts_with = "claims")]
+    /// gateway would do it; for a token of our own provider that is the running gateway.
+    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["claims", "client"])]
     token: Option<String>,
     /// The caller's address.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1",
+        conflicts_with = "client"
+    )]
     from: IpAddr,
     /// Prints JSON.
     #[arg(long)]
@@ -84,7 +98,14 @@ pub fn explain(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(check::EXIT_CONFIGURATION);
         }
     };
-    let text = match story(arguments, &settings) {
+    let (story, readable): (_, fn(&Value) -> String) = match &arguments.client {
+        Some(client) => (
+            explain_client::story(arguments, client, &settings),
+            explain_client_text::readable,
+        ),
+        None => (story(arguments, &settings), readable),
+    };
+    let text = match story {
         Ok(story) if arguments.json => format!("{story:#}\n"),
         Ok(story) => readable(&story),
         Err(problem) => {
@@ -118,8 +139,10 @@ fn story(arguments: &Arguments, settings: &Settings) -> Result<Value, String> {
     let mut facts = nothing;
     if let (Some(path), Some(route)) = (&arguments.claims, &route) {
         let id = SessionId::new([1; 32]);
-        let live = live(arguments, settings, route, path, &asked.origin, id, now)?;
-        facts.session = SessionFact::Found(Arc::new(live));
+        let claims = explain_user::claims(path)?;
+        let idp = idp(arguments, settings, route, &claims)?;
+        let session = explain_user::session(idp, path, claims, &asked.origin, now)?;
+        facts.session = SessionFact::Found(Arc::new(LiveSession::new(id.key(), session, now)));
         let names = policy.cookies(&asked.origin);
         let cookie = format!("{}={}", names.session(), id.to_text());
         headers.insert(
@@ -149,8 +172,7 @@ fn story(arguments: &Arguments, settings: &Settings) -> Result<Value, String> {
             }
             let mut story = tell(&asked, &request, decided, &facts.token);
             if let Some(checks) = checks {
-                let failure = checks.failure();
-                story["token"] = failure.map_or("all checks are passed".into(), Value::from);
+                story["token"] = checks.verdict().into();
                 story["checks"] = checks.to_json();
             }
             Ok(story)
@@ -174,11 +196,17 @@ struct Asked {
 
 impl Asked {
     fn parse(arguments: &Arguments) -> Result<Self, String> {
-        let url =
-            Url::parse(&arguments.url).map_err(|error| format!("`{}`: {error}", arguments.url))?;
+        let (Some(method), Some(address)) = (&arguments.method, &arguments.url) else {
+            // As the command line has seen to it.
+            return Err("expected METHOD and URL".to_owned());
+        };
+        if arguments.scope.is_some() || arguments.user.is_some() {
+            return Err("--scope and --user go with --client".to_owned());
+        }
+        let url = Url::parse(address).map_err(|error| format!("`{address}`: {error}"))?;
         let origin = Origin::of_url(&url).ok_or("the URL begins with http:// or https://")?;
         // The path as it was written: `Url` would already have resolved dot segments.
-        let rest = arguments.url.splitn(4, '/').nth(3).unwrap_or_default();
+        let rest = address.splitn(4, '/').nth(3).unwrap_or_default();
         let target = format!("/{}", rest.split('#').next().unwrap_or_default());
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
@@ -189,8 +217,8 @@ impl Asked {
         headers.insert("host", host);
         headers.insert("accept", HeaderValue::from_static("text/html"));
         Ok(Self {
-            method: arguments.method.clone(),
-            url: arguments.url.clone(),
+            method: method.clone(),
+            url: address.clone(),
             origin,
             path,
             query,
@@ -214,79 +242,22 @@ impl Asked {
     }
 }
 
-/// A session that nobody has, made of the claims.
-fn live(
-    arguments: &Arguments,
-    settings: &Settings,
-    route: &Route,
-    path: &Path,
-    origin: &Origin,
-    id: SessionId,
-    now: Timestamp,
-) -> Result<LiveSession, String> {
-    let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let claims: Map<String, Value> = serde_json::from_slice(&text)
-        .map_err(|error| format!("{}: expected a JSON object: {error}", path.display()))?;
-    let provider = provider(arguments, settings, route, &claims)?;
-    let text = |name: &str| {
-        claims
-            .get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let scopes = text("scope")
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect();
-    let verified = VerifiedClaims {
-        subject: text("sub"),
-        scopes,
-        claims,
-    };
-    let acr = verified.claims.get("acr").and_then(Value::as_str);
-    let acr = acr.map(str::to_owned);
-    let auth_time = verified.claims.get("auth_time").and_then(numeric_date);
-    let identity = Identity::of_person(&provider.id, verified, &provider.claims, &provider.roles)
-        .map_err(|problem| format!("{}: {problem}", path.display()))?;
-    let session = Session {
-        identity,
-        origin: origin.to_string(),
-        authenticated_at: now,
-        created_at: now,
-        sid: None,
-        acr,
-        auth_time,
-        tokens: Tokens::default(),
-    };
-    Ok(LiveSession::new(id.key(), session, now))
-}
-
-fn provider<'a>(
+/// The provider that the claims come from.
+fn idp<'a>(
     arguments: &Arguments,
     settings: &'a Settings,
     route: &Route,
     claims: &Map<String, Value>,
 ) -> Result<&'a IdentityProviderSettings, String> {
-    let by = |is: &dyn Fn(&IdentityProviderSettings) -> bool| {
-        settings
-            .identity_providers
-            .iter()
-            .map(|provider| &**provider)
-            .find(|provider| is(provider))
-    };
+    let by = |is: &dyn Fn(&IdentityProviderSettings) -> bool| explain_user::idp(settings, is);
     if let Some(id) = &arguments.idp {
         return by(&|provider| *provider.id == **id)
             .ok_or_else(|| format!("no identity provider is named `{id}`"));
     }
     let issuer = claims.get("iss").and_then(Value::as_str);
+    let first = route.identity_providers.first();
     by(&|provider| Some(provider.issuer.as_str()) == issuer)
-        .or_else(|| {
-            route
-                .identity_providers
-                .first()
-                .and_then(|id| by(&|one| one.id == *id))
-        })
+        .or_else(|| first.and_then(|id| by(&|one| one.id == *id)))
         .ok_or_else(|| "the route has no identity provider that claims could come from".to_owned())
 }
 
@@ -446,7 +417,10 @@ fn readable(story: &Value) -> String {
     }
     for check in story["checks"].as_array().into_iter().flatten() {
         let part = |name: &str| check[name].as_str().unwrap_or_default();
-        let outcome = part("outcome").replace('_', " ");
+        let mut outcome = part("outcome").replace('_', " ");
+        if outcome == "not checked" {
+            outcome = format!("{outcome}: {}", part("says"));
+        }
         let _ = writeln!(text, "{:<18} {:<12} {outcome}", "check", part("check"));
     }
     for rule in story["rules"].as_array().into_iter().flatten() {

@@ -14,7 +14,6 @@ use crate::jose::header::HeaderError;
 use crate::resource_server::Challenge;
 use crate::resource_server::LiveToken;
 use crate::resource_server::TokenRefusal;
-use crate::routes::BearerSettings;
 use crate::routes::Dpop;
 use crate::routes::Route;
 
@@ -44,6 +43,12 @@ const OF_ANSWER: [&str; 7] = ["active", "iss", "aud", "exp", "nbf", "token_type"
 /// What RFC 9068 wants besides.
 const OF_PROFILE: &str = "client_id";
 
+/// That the client of a token of our own is registered.
+const CLIENT: &str = "client";
+
+/// That a token of our own was not taken back.
+const REVOCATION: &str = "revocation";
+
 /// That the claims say who the caller is.
 const CALLER: &str = "caller";
 
@@ -58,17 +63,37 @@ enum Outcome {
     Passed,
     Failed(String),
     NotReached,
+    /// It cannot be made here, for this reason.
+    NotChecked(&'static str),
 }
 
 impl Checks {
     /// Of a JWT that fails one.
-    pub fn of_refused_jwt(settings: &BearerSettings, error: &VerifyError) -> Self {
-        Self::failed_at(of_jwt(settings), at(error), error.to_string())
+    pub fn of_refused_jwt(token_type: AccessTokenType, error: &VerifyError) -> Self {
+        Self::failed_at(of_jwt(token_type), at(error), error.to_string())
     }
 
     /// Of a JWT that passes all.
-    pub fn of_jwt(settings: &BearerSettings) -> Self {
-        Self::passed(of_jwt(settings))
+    pub fn of_jwt(token_type: AccessTokenType) -> Self {
+        Self::passed(of_jwt(token_type))
+    }
+
+    /// Of a token of our own provider, with what is asked of it beside its contents. `alive`: whether it is
+    /// over to the second, and whether its client is registered.
+    pub fn of_own_token(alive: Result<(), TokenRefusal>) -> Self {
+        let names = of_jwt(AccessTokenType::AtJwt);
+        if let Err(refusal @ TokenRefusal::Expired) = alive {
+            return Self::failed_at(names, "exp", refusal.description());
+        }
+        let mut checks = Self::passed(names);
+        checks.rows.push((CLIENT, outcome(alive)));
+        checks.rows.push((REVOCATION, match alive {
+            Ok(()) => Outcome::NotChecked(
+                "that it was not taken back, and that its login has not ended, is known to the running gateway",
+            ),
+            Err(_) => Outcome::NotReached,
+        }));
+        checks
     }
 
     /// Of a token that its issuer knows, and whose answer passes all.
@@ -100,11 +125,7 @@ impl Checks {
 
     /// Adds whether the claims say who the caller is.
     pub fn with_caller(mut self, result: Result<(), TokenRefusal>) -> Self {
-        let outcome = match result {
-            Ok(()) => Outcome::Passed,
-            Err(refusal) => Outcome::Failed(refusal.description().to_owned()),
-        };
-        self.rows.push((CALLER, outcome));
+        self.rows.push((CALLER, outcome(result)));
         self
     }
 
@@ -145,6 +166,18 @@ impl Checks {
         self.rows.extend(rows.rows);
     }
 
+    /// What came out: the check that failed, with what is wrong, or that none did.
+    pub fn verdict(&self) -> String {
+        let is_open = |(_, outcome): &&(&str, Outcome)| matches!(outcome, Outcome::NotChecked(_));
+        match (self.failure(), self.rows.iter().find(is_open)) {
+            (Some(failure), _) => failure,
+            (None, Some((name, _))) => {
+                format!("all checks are passed but `{name}`, which is not made here")
+            }
+            (None, None) => "all checks are passed".to_owned(),
+        }
+    }
+
     /// The check that failed, with what is wrong.
     pub fn failure(&self) -> Option<String> {
         self.rows.iter().find_map(|(name, outcome)| match outcome {
@@ -159,6 +192,9 @@ impl Checks {
             Outcome::Passed => json!({"check": name, "outcome": "passed"}),
             Outcome::Failed(says) => json!({"check": name, "outcome": "failed", "says": says}),
             Outcome::NotReached => json!({"check": name, "outcome": "not_reached"}),
+            Outcome::NotChecked(says) => {
+                json!({"check": name, "outcome": "not_checked", "says": says})
+            }
         };
         self.rows.iter().map(row).collect::<Vec<_>>().into()
     }
@@ -187,9 +223,16 @@ impl Checks {
     }
 }
 
-fn of_jwt(settings: &BearerSettings) -> Vec<&'static str> {
+fn outcome(result: Result<(), TokenRefusal>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Passed,
+        Err(refusal) => Outcome::Failed(refusal.description().to_owned()),
+    }
+}
+
+fn of_jwt(token_type: AccessTokenType) -> Vec<&'static str> {
     let mut names: Vec<&str> = OF_JWT.into();
-    if settings.token_type == AccessTokenType::AtJwt {
+    if token_type == AccessTokenType::AtJwt {
         names.push(OF_PROFILE);
     }
     names

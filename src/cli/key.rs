@@ -1,4 +1,4 @@
-//! `vestibule key list | rotate`: the signing keys of a running gateway's OpenID provider.
+//! `vestibule key list | rotate | discard`: the signing keys of a running gateway's OpenID provider.
 
 use std::process::ExitCode;
 
@@ -27,6 +27,12 @@ pub enum KeyCommand {
         #[command(flatten)]
         gateway: Running,
     },
+    /// Gives up signing keys that no key under `session_keys` opens, and makes new ones at once. Every token
+    /// that they signed is worth nothing then. Keys that can be read are left alone.
+    Discard {
+        #[command(flatten)]
+        gateway: Running,
+    },
 }
 
 #[derive(Deserialize)]
@@ -47,6 +53,7 @@ pub fn key(command: &KeyCommand) -> ExitCode {
     let (method, gateway) = match command {
         KeyCommand::List { gateway } => (Method::GET, gateway),
         KeyCommand::Rotate { gateway } => (Method::POST, gateway),
+        KeyCommand::Discard { gateway } => (Method::DELETE, gateway),
     };
     session::administer(gateway, &method, "/admin/v1/keys", table)
 }

@@ -9,7 +9,10 @@ mod client;
 pub mod demo;
 mod explain;
 mod explain_checks;
+mod explain_client;
+mod explain_client_text;
 mod explain_token;
+mod explain_user;
 mod hash_password;
 mod key;
 mod keygen;
@@ -63,7 +66,8 @@ enum Command {
         #[arg(long)]
         online: bool,
     },
-    /// Dry run: which route, which rule, which headers, and why.
+    /// Dry run: which route, which rule, which headers, and why; or what a client of our OpenID provider
+    /// would be given.
     Explain(explain::Arguments),
     /// Prints the JSON Schema of the file, for editors.
     Schema,

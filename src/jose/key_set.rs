@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::jose::algorithm::Algorithm;
 use crate::jose::jwk::DropReason;
 use crate::jose::jwk::PublicKey;
+use crate::jose::sign::SigningKey;
 use crate::oidc::excerpt::Excerpt;
 use crate::oidc::strict_json;
 use crate::oidc::strict_json::StrictJsonError;
@@ -108,6 +109,22 @@ impl KeySet {
             return Err(KeySetError::TooManyKeys);
         }
         Ok(Self::from_entries(entries))
+    }
+
+    /// The public halves of keys of our own.
+    pub fn of_signing_keys<'a>(keys: impl Iterator<Item = &'a SigningKey>) -> Self {
+        let entries: Vec<Value> = keys.map(SigningKey::public_jwk).collect();
+        Self::from_entries(&entries)
+    }
+
+    /// The same set without the keys that `is_kept`, which is asked with a `kid`, does not name.
+    #[must_use]
+    pub fn only(&self, is_kept: impl Fn(&str) -> bool) -> Self {
+        let is_kept = |key: &&PublicKey| key.kid().is_some_and(&is_kept);
+        Self {
+            keys: self.keys.iter().filter(is_kept).cloned().collect(),
+            dropped: self.dropped.clone(),
+        }
     }
 
     fn from_entries(entries: &[Value]) -> Self {

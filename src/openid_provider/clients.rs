@@ -53,6 +53,8 @@ pub struct Client {
     pub authentication: ClientAuthentication,
     /// The algorithm of its ID tokens; none: that of the provider.
     pub id_token_algorithm: Option<Algorithm>,
+    /// The algorithm by which it is answered at the userinfo endpoint; none: by plain JSON.
+    pub userinfo_algorithm: Option<Algorithm>,
     /// Which claims its ID tokens hold.
     pub id_token_claims: IdTokenClaims,
     /// Audiences of other clients' access tokens about which it may ask (RFC 7662): it is their API.

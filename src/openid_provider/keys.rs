@@ -4,6 +4,7 @@
 //! every cache has it by then, signs until the next one does, and stays published until the last token it
 //! signed is over. Draws no key: the plan says which are to be made, and the shell makes them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::jose::Algorithm;
+use crate::jose::KeySet;
 use crate::jose::SigningKey;
 use crate::jose::policy::LEEWAY_DEFAULT;
 use crate::jose::sign::SignError;
@@ -113,6 +115,8 @@ impl Drop for StoredKey {
 #[derive(Clone, Debug)]
 pub struct KeyRing {
     keys: Vec<RingKey>,
+    /// The public halves of all of them, parsed: that costs as much as several checks of a signature.
+    key_set: KeySet,
     algorithms: Vec<Algorithm>,
     rotate_every: Duration,
     token_lifetime: Duration,
@@ -122,10 +126,9 @@ pub struct KeyRing {
 /// Discovery section 3), and those that settings and clients name.
 pub fn algorithms(settings: &OpenIdProviderSettings) -> Vec<Algorithm> {
     let mut found = vec![Algorithm::RS256];
-    let of_clients = settings
-        .clients
-        .iter()
-        .filter_map(|client| client.id_token_algorithm);
+    let of_clients = (settings.clients.iter())
+        .flat_map(|client| [client.id_token_algorithm, client.userinfo_algorithm])
+        .flatten();
     for algorithm in std::iter::once(settings.signing.algorithm).chain(of_clients) {
         if !found.contains(&algorithm) {
             found.push(algorithm);
@@ -151,6 +154,7 @@ impl KeyRing {
     pub fn new(mut keys: Vec<RingKey>, settings: &OpenIdProviderSettings) -> Self {
         keys.sort_by(|a, b| (a.signs_from, a.key.kid()).cmp(&(b.signs_from, b.key.kid())));
         Self {
+            key_set: KeySet::of_signing_keys(keys.iter().map(|key| &*key.key)),
             keys,
             algorithms: algorithms(settings),
             rotate_every: settings.signing.rotate_every,
@@ -165,7 +169,18 @@ impl KeyRing {
             .map(|key| &key.key)
     }
 
-    /// The keys to publish at `now`, and to verify our own tokens with.
+    /// What our own tokens are verified with at `now`: the keys that are published.
+    pub fn key_set(&self, now: Timestamp) -> Cow<'_, KeySet> {
+        let published: Vec<&str> = self.published(now).map(SigningKey::kid).collect();
+        if published.len() == self.keys.len() {
+            return Cow::Borrowed(&self.key_set);
+        }
+        // Until the ring is read again, which is soon: whoever has stolen the key of a ring could sign with
+        // it for ever.
+        Cow::Owned(self.key_set.only(|kid| published.contains(&kid)))
+    }
+
+    /// The keys to publish at `now`.
     pub fn published(&self, now: Timestamp) -> impl Iterator<Item = &SigningKey> {
         let is_known = move |key: &&RingKey| self.state(key, now) != KeyState::Over;
         self.keys.iter().filter(is_known).map(|key| &*key.key)

@@ -76,6 +76,7 @@ pub fn document(settings: &OpenIdProviderSettings) -> Value {
         "grant_types_supported": grants,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": signing,
+        "userinfo_signing_alg_values_supported": signing,
         "token_endpoint_auth_methods_supported": names(&all),
         "token_endpoint_auth_signing_alg_values_supported": assertions,
         "introspection_endpoint_auth_methods_supported": names(&confidential),
@@ -164,6 +165,10 @@ mod tests {
         assert_eq!(found["token_endpoint"], format!("{ISSUER}/token"));
         assert_eq!(
             found["id_token_signing_alg_values_supported"],
+            json!(["RS256", "EdDSA"])
+        );
+        assert_eq!(
+            found["userinfo_signing_alg_values_supported"],
             json!(["RS256", "EdDSA"])
         );
         assert_eq!(found["response_types_supported"], json!(["code"]));

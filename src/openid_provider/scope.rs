@@ -16,6 +16,7 @@ use crate::openid_provider::error::Refusal;
 use crate::openid_provider::settings::OpenIdProviderSettings;
 use crate::openid_provider::settings::STANDARD_SCOPES;
 use crate::openid_provider::settings::ScopeSettings;
+use crate::routes::AllowRule;
 
 /// Most `resource` parameters of one request.
 pub const RESOURCES_MAX: usize = 8;
@@ -66,12 +67,23 @@ pub fn granted(
     kept(requested, is_granted)
 }
 
-/// Whether the rules of a scope let `identity` have it.
-pub fn admits(scope: &ScopeSettings, identity: &Identity) -> bool {
+/// What each rule of a scope says about `identity`: the first criterion that does not hold, by its name in
+/// `gateway.yaml`, or none where the rule admits.
+pub fn unmet(
+    rules: &[AllowRule],
+    identity: &Identity,
+) -> impl Iterator<Item = Option<&'static str>> {
     // The criteria that look at a request cannot be written in these rules.
     let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    rules
+        .iter()
+        .map(move |rule| rule.unmet(identity, "", nowhere))
+}
+
+/// Whether the rules of a scope let `identity` have it.
+pub fn admits(scope: &ScopeSettings, identity: &Identity) -> bool {
     match (&scope.grant, &scope.audience) {
-        (Some(rules), _) => rules.iter().any(|rule| rule.admits(identity, "", nowhere)),
+        (Some(rules), _) => unmet(rules, identity).any(|unmet| unmet.is_none()),
         (None, Some(_)) => true,
         (None, None) => false,
     }

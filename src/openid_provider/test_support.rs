@@ -62,6 +62,7 @@ pub fn client(id: &str) -> Client {
         .unwrap(),
         authentication: ClientAuthentication::SecretBasic(SecretHash::of("s3cret")),
         id_token_algorithm: None,
+        userinfo_algorithm: None,
         id_token_claims: IdTokenClaims::Minimal,
         introspects: Vec::new(),
         require_pushed_authorization_requests: false,

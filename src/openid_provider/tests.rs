@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use serde_json::json;
 
 use crate::clock::Timestamp;
 use crate::identity::ClaimPath;
 use crate::jose::KeySet;
+use crate::jose::verify;
 use crate::oidc::scope::Scope;
 use crate::openid_provider::access_token::OwnAccessToken;
 use crate::openid_provider::clients::Client;
@@ -112,21 +115,44 @@ fn an_access_token_of_ours_lives_to_its_last_second() {
 
 #[test]
 fn core_5_3_userinfo_gives_the_claims_of_the_scope() {
-    let found = userinfo::claims(&of_alice("openid email"), Some(&grant()), &provider()).unwrap();
+    let answered = |scope| userinfo::answer(&of_alice(scope), Some(&grant()), &provider()).unwrap();
+    let found = answered("openid email");
+    assert_eq!(found.algorithm, None);
     let expected = json!({
         "email": "alice@example.com", "email_verified": true, "given_name": "Alice",
         "sub": subject(&alice()),
     });
-    assert_eq!(Value::Object(found), expected);
-    let bare = userinfo::claims(&of_alice("openid"), Some(&grant()), &provider()).unwrap();
-    assert!(!bare.contains_key("email"));
+    assert_eq!(Value::Object(found.claims), expected);
+    assert!(!answered("openid").claims.contains_key("email"));
+}
+
+#[test]
+fn core_5_3_2_a_signed_answer_says_who_signed_it_and_for_whom() {
+    let mut settings = provider();
+    let mut signed = client("shop");
+    signed.userinfo_algorithm = Some(KEY.algorithm());
+    settings.clients = [signed, client("other")].into_iter().collect();
+    let found = userinfo::answer(&of_alice("openid email"), Some(&grant()), &settings).unwrap();
+    assert_eq!(found.algorithm, Some(KEY.algorithm()));
+    let text = found.signed(&KEY).unwrap();
+    let payload = text.split('.').nth(1).unwrap();
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+    let expected = json!({
+        "email": "alice@example.com", "email_verified": true, "given_name": "Alice",
+        "sub": subject(&alice()), "iss": ISSUER, "aud": "shop",
+    });
+    assert_eq!(claims, expected);
+    // It is neither an access token nor an ID token, although we have signed it.
+    assert_eq!(brought(&text, NOW).unwrap_err(), "invalid_token");
+    let policy = authorize::hint_policy(&settings, Some("shop"));
+    assert!(verify(&policy, &text, &KEYS, NOW).is_err());
 }
 
 #[test]
 fn core_5_3_userinfo_asks_for_openid_and_a_living_grant() {
     let code =
         |token: &OwnAccessToken, grant: Option<&Grant>, settings: &OpenIdProviderSettings| {
-            let refused = userinfo::claims(token, grant, settings).unwrap_err();
+            let refused = userinfo::answer(token, grant, settings).unwrap_err();
             refused.code.as_str()
         };
     let token = of_alice("openid");
@@ -134,6 +160,9 @@ fn core_5_3_userinfo_asks_for_openid_and_a_living_grant() {
         code(&of_alice("email"), Some(&grant()), &provider()),
         "insufficient_scope"
     );
+    // A token of the client itself, which is good for much, but speaks of nobody.
+    let of_machine = brought(&issued("shop", None, "orders.read", API), NOW).unwrap();
+    assert_eq!(code(&of_machine, None, &provider()), "insufficient_scope");
     assert_eq!(code(&token, None, &provider()), "invalid_token");
     let other = Grant {
         id: GrantId::from_random([9; 16]),

@@ -261,6 +261,16 @@ pub(super) fn check_loopback(
     Ok(())
 }
 
+impl HttpClient {
+    /// The keys of an issuer that is known by nothing but their address.
+    ///
+    /// # Errors
+    /// [`ProviderError`]: they are not there, or none of them is usable.
+    pub async fn keys(&self, jwks_uri: &Url) -> Result<KeySet, ProviderError> {
+        fetch_keys(jwks_uri, self).await
+    }
+}
+
 pub(super) async fn fetch_keys(
     jwks_uri: &Url,
     client: &HttpClient,

@@ -17,6 +17,12 @@ pub enum StoreError {
         /// What was found.
         reason: String,
     },
+    /// What is stored was sealed by a key that is none of `session_keys`, and cannot be made anew without
+    /// losing it.
+    Sealed {
+        /// What it is, and what helps.
+        what: &'static str,
+    },
     /// The contents were written by a newer version of this program.
     NewerFormat {
         /// The format version found.
@@ -66,6 +72,7 @@ impl fmt::Display for StoreError {
         match self {
             Self::Unavailable { reason } => write!(f, "the store is not available: {reason}"),
             Self::Corrupt { reason } => write!(f, "the store is damaged: {reason}"),
+            Self::Sealed { what } => write!(f, "no session key opens {what}"),
             Self::NewerFormat { found, supported } => write!(
                 f,
                 "the store has format {found}, written by a newer version; expected at most {supported}"

@@ -67,6 +67,145 @@ fn explain_tells_the_route_and_the_decision() {
     );
 }
 
+const PROVIDER: &str = "\
+openid_provider:
+  issuer: https://sso.example.com/oidc
+  login: {identity_providers: [corp]}
+  scopes:
+    editor: {grant: [{groups: [admins]}, {groups: [staff]}]}
+    reports: {audience: 'https://api.example.com'}
+    nobody: {}
+  clients:
+    - client_id: shop
+      client_secret: {env: CORP_SECRET}
+      redirect_uris: [https://shop.example.com/callback]
+      userinfo_signed_response_alg: ES256
+      scopes: [openid, email, editor, nobody]
+    - client_id: robot
+      client_secret: {env: CORP_SECRET}
+      grant_types: [client_credentials]
+      scopes: [reports, editor]
+";
+
+fn place_with_provider(provider: &str) -> Workplace {
+    let place = Workplace::with(format!("{FILE}{provider}"));
+    let claims = r#"{"sub": "1", "preferred_username": "alice", "groups": ["staff"]}"#;
+    place.write("claims.json", claims);
+    place
+}
+
+const LONG_SECRET: &[(&str, &str)] =
+    &[("CORP_SECRET", "a-long-client-secret-0123456789-0123456789")];
+
+#[test]
+fn explain_tells_what_a_client_would_be_given() {
+    let place = place_with_provider(PROVIDER);
+    let told = |arguments: &[&str]| {
+        let outcome = place.run_with(arguments, LONG_SECRET, "");
+        assert_eq!(outcome.code, Some(0), "{arguments:?}: {}", outcome.stderr);
+        outcome.stdout
+    };
+    let text = told(&["explain", "--client", "shop", "--claims", "claims.json"]);
+    for line in [
+        "client             shop",
+        "user               alice",
+        "identity_provider  corp",
+        "decision           grant",
+        "audience           shop",
+        "scope              editor: granted, a rule admits",
+        "  openid_provider.scopes.editor.grant[0] does not admit: `groups` is not met",
+        "  openid_provider.scopes.editor.grant[1] admits",
+        "scope              nobody: not granted, it has neither rules nor an audience: nobody has it",
+        "id_token           lifetime seconds: 600",
+        "access_token       `scope` \"openid email editor\"",
+        "userinfo           algorithm: ES256",
+        "userinfo           `aud` \"shop\"",
+        "introspection      `active` true",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains("null"), "{text}");
+    // A machine is given no user's scopes, and no rule is for it.
+    let robot = told(&["explain", "--json", "--client", "robot"]);
+    let robot: Value = serde_json::from_str(&robot).unwrap();
+    assert_eq!(robot["decision"], "grant", "{robot}");
+    assert_eq!(robot["audience"][0], "https://api.example.com");
+    assert_eq!(robot["access_token"]["claims"]["sub"], "robot");
+    assert_eq!(robot["access_token"]["claims"]["scope"], "reports");
+    assert_eq!(robot["scopes"][1]["granted"], false);
+    for place in ["id_token", "userinfo", "refresh_token", "user"] {
+        assert!(robot.get(place).is_none(), "{place}");
+    }
+    let refused = told(&[
+        "explain", "--json", "--client", "robot", "--scope", "openid",
+    ]);
+    let refused: Value = serde_json::from_str(&refused).unwrap();
+    assert_eq!(refused["error"], "invalid_scope", "{refused}");
+    // A machine has no users.
+    let refused = told(&[
+        "explain",
+        "--json",
+        "--client",
+        "robot",
+        "--claims",
+        "claims.json",
+    ]);
+    assert!(refused.contains("\"refuse\""), "{refused}");
+}
+
+#[test]
+fn explain_refuses_questions_that_mix() {
+    let place = place_with_provider(PROVIDER);
+    let url = "https://wiki.example.com/x";
+    for (arguments, said) in [
+        (&["--client", "shop", "GET", url][..], "cannot be used with"),
+        (&["--client", "shop", "--token", "x"], "cannot be used with"),
+        (
+            &["--client", "shop", "--from", "127.0.0.1"],
+            "cannot be used with",
+        ),
+        (
+            &["--client", "shop", "--claims", "claims.json", "--user", "a"],
+            "cannot be used with",
+        ),
+        (&["GET", url, "--scope", "openid"], "--client"),
+        (&["GET", url, "--user", "alice"], "--client"),
+        (&["--claims", "claims.json"], "required"),
+        (&["--client", "shop", "--idp", "corp"], "--claims"),
+        (&["--client", "shop"], "name a user"),
+        (&["--client", "none"], "expected one of: robot, shop"),
+        (&["--client", "shop", "--user", "alice"], "give --claims"),
+        (&["--client", "shop", "--claims", "none.json"], "none.json"),
+        (
+            &[
+                "--client",
+                "shop",
+                "--claims",
+                "claims.json",
+                "--idp",
+                "other",
+            ],
+            "none of `login.identity_providers`",
+        ),
+    ] {
+        let outcome = place.run_with(&[&["explain"], arguments].concat(), LONG_SECRET, "");
+        assert_eq!(outcome.code, Some(2), "{arguments:?}: {outcome:?}");
+        assert!(
+            outcome.stderr.contains(said),
+            "{arguments:?}: {}",
+            outcome.stderr
+        );
+        assert_eq!(outcome.stdout, "");
+    }
+    let without = place_with_provider("");
+    let outcome = without.run_with(&["explain", "--client", "shop"], LONG_SECRET, "");
+    assert_eq!(outcome.code, Some(2));
+    assert!(
+        outcome.stderr.contains("no `openid_provider`"),
+        "{outcome:?}"
+    );
+}
+
 #[test]
 fn explain_is_readable_without_json() {
     let place = Workplace::with(FILE);

@@ -22,11 +22,15 @@ mod broker;
 mod cases;
 mod cross_origin;
 mod discovery;
+mod explain;
+mod explain_token;
 mod form_post;
 mod keys;
 mod logout;
 mod native;
 mod par;
+mod shared_keys;
+mod userinfo;
 
 /// Of the password `correct horse`, as cheap as the gateway takes one.
 pub const HASH: &str = "$argon2id$v=19$m=7168,t=5,p=1$c29tZXNhbHRzb21lc2FsdA$Ab6+sBE+Tsn+6D2ktLNSwf7zGnZPIzn8umPKJj3WcwM";

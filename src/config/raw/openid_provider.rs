@@ -179,6 +179,9 @@ pub struct ProviderClient {
     pub scopes: Option<Vec<String>>,
     /// The algorithm of its ID tokens. Default: the one under `signing`.
     pub id_token_signed_response_alg: Option<SigningAlgorithm>,
+    /// The algorithm by which the answers of the userinfo endpoint are signed for it; they are JWTs then.
+    /// Default: plain JSON.
+    pub userinfo_signed_response_alg: Option<SigningAlgorithm>,
     /// Which claims about the user its ID tokens hold. Default: `minimal`.
     #[schemars(extend("default" = "minimal"))]
     pub id_token_claims: Option<IdTokenClaims>,

@@ -320,6 +320,32 @@ fn clients_fit_their_grants_and_methods() {
 }
 
 #[test]
+fn the_algorithm_of_signed_answers() {
+    let scopes = "scopes: [openid, profile, offline_access, editor]";
+    let with =
+        |algorithm: &str| format!("{scopes}\n      userinfo_signed_response_alg: {algorithm}");
+    for (name, algorithm) in [
+        ("RS256", Algorithm::RS256),
+        ("ES256", Algorithm::ES256),
+        ("EdDSA", Algorithm::EdDSA),
+    ] {
+        let found = settings(&PROVIDER.replace(scopes, &with(name)));
+        let shop = found.clients.find("shop").unwrap();
+        assert_eq!(shop.userinfo_algorithm, Some(algorithm));
+    }
+    let plain = settings(PROVIDER);
+    assert_eq!(plain.clients.find("shop").unwrap().userinfo_algorithm, None);
+    for name in ["HS256", "none", "PS256", "rs256"] {
+        check(
+            scopes,
+            &with(name),
+            "openid_provider.clients[0].userinfo_signed_response_alg",
+            &format!("`{name}` is not one of the words"),
+        );
+    }
+}
+
+#[test]
 fn scopes_and_claims() {
     let editor = "editor: {grant: [{groups: [wiki-editors]}]}";
     let scope = |text: &str| format!("editor: {{grant: [{{groups: [a]}}]}}\n    {text}");

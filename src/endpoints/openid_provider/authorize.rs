@@ -19,7 +19,6 @@ use crate::endpoints::openid_provider::facts::SessionFacts;
 use crate::endpoints::openid_provider::respond;
 use crate::endpoints::query;
 use crate::endpoints::rounds;
-use crate::gateway::provider::keys::key_set;
 use crate::openid_provider::AuthorizationRequest;
 use crate::openid_provider::ErrorCode;
 use crate::openid_provider::OpenIdProviderSettings;
@@ -60,8 +59,8 @@ pub async fn handle(
     let parameters = Parameters::parse(asked.text.as_bytes());
     let parameters = parameters.map_err(|refusal| respond::shown(call, &refusal))?;
     let ring = call.gateway.provider_keys(call.snapshot, call.now).await;
-    let keys = ring.and_then(|ring| key_set(&ring, call.now));
-    let keys = keys.map_err(|_| Failure::store_unavailable())?;
+    let ring = ring.map_err(|_| Failure::store_unavailable())?;
+    let keys = ring.key_set(call.now);
     let request = match authorize::parse(&parameters, asked.way, provider, &keys, call.now) {
         Ok(request) => request,
         Err(AuthorizeError::Shown(refusal)) => return Err(respond::shown(call, &refusal)),

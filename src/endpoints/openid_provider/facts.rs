@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::accounts::Accounts;
 use crate::accounts::IDENTITY_PROVIDER;
 use crate::clock::Timestamp;
 use crate::endpoints::Call;
@@ -9,6 +10,7 @@ use crate::gateway::provider::sid;
 use crate::identity::Identity;
 use crate::openid_provider::judge::LoginState;
 use crate::session::LiveSession;
+use crate::session::Session;
 
 /// The method of a sign-in with a password (RFC 8176 section 2).
 const PASSWORD: &str = "pwd";
@@ -27,8 +29,16 @@ impl SessionFacts {
     /// Reads a session. None: it is one of an account that is not there any more, or not active. What an
     /// account says now counts, not what it said at the sign-in.
     pub fn of(call: &Call<'_>, live: &LiveSession) -> Option<Self> {
-        let session = &live.session;
-        let (identity, amr) = match &call.snapshot.accounts {
+        Self::new(
+            &live.session,
+            call.snapshot.accounts.as_deref(),
+            sid(&live.key),
+        )
+    }
+
+    /// As [`Self::of`], for a session that goes by the name `sid` in tokens.
+    pub fn new(session: &Session, accounts: Option<&Accounts>, sid: String) -> Option<Self> {
+        let (identity, amr) = match accounts {
             Some(accounts) if session.identity.identity_provider == IDENTITY_PROVIDER => {
                 let account = accounts.find(&session.identity.subject)?;
                 (account.identity(), vec![PASSWORD.to_owned()])
@@ -41,7 +51,7 @@ impl SessionFacts {
             logged_in_at: session.authenticated_at,
             acr: session.acr.clone(),
             amr,
-            sid: sid(&live.key),
+            sid,
         })
     }
 

@@ -16,7 +16,6 @@ use crate::endpoints::openid_provider::facts::SessionFacts;
 use crate::endpoints::openid_provider::respond;
 use crate::endpoints::query;
 use crate::endpoints::sign_out;
-use crate::gateway::provider::keys::key_set;
 use crate::gateway::provider::sid;
 use crate::jose::KeySet;
 use crate::openid_provider::OpenIdProviderSettings;
@@ -44,9 +43,8 @@ pub async fn handle(
     }
     let query = call.request.query.unwrap_or_default();
     let ring = call.gateway.provider_keys(call.snapshot, call.now).await;
-    let keys = ring.and_then(|ring| key_set(&ring, call.now));
-    let keys = keys.map_err(|_| Failure::store_unavailable())?;
-    let asked = read(query, provider, &keys, call);
+    let ring = ring.map_err(|_| Failure::store_unavailable())?;
+    let asked = read(query, provider, &ring.key_set(call.now), call);
     let live = match call.session().await? {
         CookieState::Live(live) => Some(live),
         CookieState::Ended(live, _) => {

@@ -31,6 +31,7 @@ use crate::openid_provider::OpenIdProviderSettings;
 use crate::openid_provider::keys::CACHE_LIFETIME;
 use crate::routes::ProviderPath;
 
+pub use facts::SessionFacts;
 pub use respond::all_form_targets;
 pub use respond::form_targets_of;
 

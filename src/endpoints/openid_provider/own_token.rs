@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::endpoints::Call;
 use crate::endpoints::openid_provider::client_request::Refused;
-use crate::gateway::provider::keys::key_set;
 use crate::openid_provider::ErrorCode;
 use crate::openid_provider::OpenIdProviderSettings;
 use crate::openid_provider::Refusal;
@@ -30,8 +29,7 @@ pub(super) async fn find(
         ..
     } = call;
     let ring = gateway.provider_keys(snapshot, *now).await?;
-    let keys = key_set(&ring, *now)?;
-    let token = OwnAccessToken::verify(token, provider, &keys, *now)?;
+    let token = OwnAccessToken::verify(token, provider, &ring.key_set(*now), *now)?;
     if gateway.is_access_token_denied(&token.jti, *now).await? {
         return Err(ENDED.into());
     }

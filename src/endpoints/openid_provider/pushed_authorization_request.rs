@@ -13,7 +13,6 @@ use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
 use crate::endpoints::openid_provider::client_request;
 use crate::endpoints::openid_provider::client_request::Refused;
-use crate::gateway::provider::keys::key_set;
 use crate::openid_provider::ErrorCode;
 use crate::openid_provider::OpenIdProviderSettings;
 use crate::openid_provider::Parameters;
@@ -57,7 +56,7 @@ async fn push(
     let pushed = client_request::read(call, provider, path).await?;
     let text = pushed_request::request(&pushed.parameters)?;
     let ring = (call.gateway.provider_keys(call.snapshot, call.now)).await?;
-    let keys = key_set(&ring, call.now)?;
+    let keys = ring.key_set(call.now);
     // What is kept is what is checked.
     let parameters = Parameters::parse(text.as_bytes())?;
     let read = authorize::parse(&parameters, Way::Pushed, provider, &keys, call.now);

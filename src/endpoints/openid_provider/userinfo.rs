@@ -15,10 +15,15 @@ use crate::endpoints::openid_provider::own_token;
 use crate::openid_provider::ErrorCode;
 use crate::openid_provider::OpenIdProviderSettings;
 use crate::openid_provider::Refusal;
+use crate::openid_provider::access_token::OwnAccessToken;
+use crate::openid_provider::grants::Grant;
 use crate::openid_provider::userinfo;
 use crate::resource_server::Presented;
 use crate::resource_server::presented;
 use crate::secret::Secret;
+
+/// The media type of an answer that is signed (OpenID Connect Core section 5.3.2).
+const SIGNED: &str = "application/jwt";
 
 /// Answers a request. Implements OpenID Connect Core section 5.3 and RFC 6750 sections 2 and 3.
 pub async fn handle(
@@ -39,15 +44,39 @@ pub async fn handle(
         Ok(found) => found,
         Err(problem) => return before(refused(call, problem)),
     };
-    let answer = match userinfo::claims(&token, grant.as_ref(), provider) {
-        Ok(claims) => Answer::json_value(StatusCode::OK, &Value::Object(claims)),
-        Err(refusal) => refused(call, refusal.into()),
-    };
+    let told = tell(call, provider, &token, grant.as_ref()).await;
+    let answer = told.unwrap_or_else(|problem| refused(call, problem));
     // The client of a token may have left the file since.
     Ok(match provider.clients.find(&token.client_id) {
         Some(client) => cross_origin::to_client(call, client, answer),
         None => answer,
     })
+}
+
+/// The claims behind a token, as its client wants them: as JSON, or signed.
+async fn tell(
+    call: &Call<'_>,
+    provider: &Arc<OpenIdProviderSettings>,
+    token: &OwnAccessToken,
+    grant: Option<&Grant>,
+) -> Result<Answer, Refused> {
+    let found = userinfo::answer(token, grant, provider)?;
+    let Some(algorithm) = found.algorithm else {
+        return Ok(Answer::json_value(
+            StatusCode::OK,
+            &Value::Object(found.claims),
+        ));
+    };
+    let ring = call.gateway.provider_keys(call.snapshot, call.now).await?;
+    let key = ring.signing_key(algorithm, call.now).ok_or_else(|| {
+        tracing::error!(algorithm = algorithm.as_str(), "no key signs yet");
+        Refused::Unavailable
+    })?;
+    let signed = found.signed(key).map_err(|error| {
+        tracing::error!(%error, "an answer about a user cannot be signed");
+        Refused::Unavailable
+    })?;
+    Ok(Answer::json(StatusCode::OK, SIGNED, signed.into_bytes()))
 }
 
 /// The one token of the request: in the header, or in the form of a POST.

@@ -17,10 +17,10 @@ use crate::clock::Timestamp;
 use crate::decision::TokenFact;
 use crate::gateway::Gateway;
 use crate::gateway::Snapshot;
-use crate::gateway::provider::keys::key_set;
 use crate::jose::AccessTokenType;
 use crate::jose::Algorithm;
 use crate::jose::Binding;
+use crate::jose::Claims;
 use crate::jose::TokenKind;
 use crate::jose::TokenPolicy;
 use crate::jose::peek;
@@ -150,30 +150,9 @@ impl Gateway {
         now: Timestamp,
     ) -> Result<LiveToken, NotGood> {
         let ring = self.provider_keys(snapshot, now).await?;
-        let policy = TokenPolicy {
-            issuer: &provider.issuer,
-            algorithms: Algorithm::PUBLIC_KEY,
-            hmac_key: None,
-            leeway: LEEWAY_DEFAULT,
-            kind: TokenKind::AccessToken {
-                audience: &settings.audience,
-                // We write it, so that nothing else of ours can pass.
-                token_type: AccessTokenType::AtJwt,
-                binding: Binding::Refused,
-            },
-        };
-        let claims = verify(&policy, token, &key_set(&ring, now)?, now)
+        let claims = verify(&policy(settings, provider), token, &ring.key_set(now), now)
             .map_err(|error| TokenRefusal::from(&error))?;
-        let until = claims.expires_at().ok_or(TokenRefusal::Claims)?;
-        let jti = claims.jti().ok_or(TokenRefusal::Claims)?.to_owned();
-        // What was taken back is forgotten when it is over: a leeway would bring it back to life.
-        if now >= until {
-            return Err(TokenRefusal::Expired.into());
-        }
-        let client = claims.claim("client_id").and_then(Value::as_str);
-        if client.and_then(|id| provider.clients.find(id)).is_none() {
-            return Err(TokenRefusal::Inactive.into());
-        }
+        let (until, jti) = check_alive(&claims, provider, now)?;
         if self.is_access_token_denied(&jti, now).await? {
             return Err(TokenRefusal::Inactive.into());
         }
@@ -190,8 +169,50 @@ impl Gateway {
 }
 
 /// Whether `token` is for us to check: we are the route's one issuer, or the one that it names.
-fn is_for(token: &str, settings: &BearerSettings, provider: &OpenIdProviderSettings) -> bool {
+pub fn is_for(token: &str, settings: &BearerSettings, provider: &OpenIdProviderSettings) -> bool {
     let is_ours = |issuer: String| issuer == provider.issuer;
     settings.issuers.iter().any(|id| **id == *OWN_PROVIDER)
         && (settings.issuers.len() == 1 || peek::claimed_issuer(token).is_some_and(is_ours))
+}
+
+/// The policy for access tokens of our own on a route with `settings`.
+pub fn policy<'a>(
+    settings: &'a BearerSettings,
+    provider: &'a OpenIdProviderSettings,
+) -> TokenPolicy<'a> {
+    TokenPolicy {
+        issuer: &provider.issuer,
+        algorithms: Algorithm::PUBLIC_KEY,
+        hmac_key: None,
+        leeway: LEEWAY_DEFAULT,
+        kind: TokenKind::AccessToken {
+            audience: &settings.audience,
+            // We write it, so that nothing else of ours can pass.
+            token_type: AccessTokenType::AtJwt,
+            binding: Binding::Refused,
+        },
+    }
+}
+
+/// Checks what can be told of a verified token without the store: it is not over by our own clock, and its
+/// client is registered. Returns when it is over, and its `jti`.
+///
+/// # Errors
+/// [`TokenRefusal::Claims`], [`TokenRefusal::Expired`], [`TokenRefusal::Inactive`].
+pub fn check_alive(
+    claims: &Claims,
+    provider: &OpenIdProviderSettings,
+    now: Timestamp,
+) -> Result<(Timestamp, String), TokenRefusal> {
+    let until = claims.expires_at().ok_or(TokenRefusal::Claims)?;
+    let jti = claims.jti().ok_or(TokenRefusal::Claims)?.to_owned();
+    // What was taken back is forgotten when it is over: a leeway would bring it back to life.
+    if now >= until {
+        return Err(TokenRefusal::Expired);
+    }
+    let client = claims.claim("client_id").and_then(Value::as_str);
+    match client.and_then(|id| provider.clients.find(id)) {
+        Some(_) => Ok((until, jti)),
+        None => Err(TokenRefusal::Inactive),
+    }
 }

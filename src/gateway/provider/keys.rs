@@ -2,7 +2,8 @@
 //!
 //! All of them lie in one sealed record, so that keys are made, announced and forgotten in one step. It is
 //! replaced by its version only: of two gateways that make a key at the same time one is first, and the
-//! other takes what that one made. Invariant: no key signs that is not in the store.
+//! other takes what that one made. Invariants: no key signs that is not in the store; keys that cannot be
+//! read are never replaced unasked, since another gateway may be signing with them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,9 +15,7 @@ use crate::clock::Timestamp;
 use crate::gateway::Gateway;
 use crate::gateway::Snapshot;
 use crate::gateway::sessions::hash;
-use crate::jose::KeySet;
 use crate::jose::SigningKey;
-use crate::jose::sign::key_set_json;
 use crate::openid_provider::OpenIdProviderSettings;
 use crate::openid_provider::keys::KeyRing;
 use crate::openid_provider::keys::NewKey;
@@ -63,6 +62,7 @@ impl fmt::Debug for ProviderKeys {
 /// What the store holds, opened.
 struct Found {
     stored: Vec<StoredKey>,
+    keys: Vec<RingKey>,
     version: u64,
     /// Whether the first session key has sealed it.
     is_current: bool,
@@ -72,7 +72,8 @@ impl Gateway {
     /// The signing keys. What is due by their plan is done first: keys are made, announced and forgotten.
     ///
     /// # Errors
-    /// [`StoreError`] when the store does not answer, or there is no provider in the settings.
+    /// [`StoreError`] when the store does not answer, there is no provider in the settings, or no session
+    /// key opens what is stored.
     pub async fn provider_keys(
         &self,
         snapshot: &Snapshot,
@@ -87,9 +88,41 @@ impl Gateway {
             return Ok(Arc::clone(&known.ring));
         }
         let ring = self
-            .change_keys(&mut read, snapshot, |ring| ring.plan(now).make, now)
+            .change_keys(&mut read, snapshot, |ring| ring.plan(now).make, now, open)
             .await;
         ring.inspect_err(|_| self.metrics.store_error())
+    }
+
+    /// Gives up keys that cannot be read, and makes new ones: every token that they signed is worth nothing
+    /// then. None: they can be read, and nothing was changed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer, or there is no provider in the settings.
+    pub async fn discard_provider_keys(
+        &self,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<Option<Arc<KeyRing>>, StoreError> {
+        let mut read = self.provider_keys.read.lock().await;
+        let key = storage_key(provider(snapshot)?);
+        let record = self.sessions.store().get(&key, now).await?;
+        if record.is_none_or(|record| open(snapshot, &key, &record).is_ok()) {
+            return Ok(None);
+        }
+        *read = None;
+        // By the version that was read: what another administrator has made since stays.
+        let or_nothing = |snapshot: &Snapshot, key: &Key, record: &Record| {
+            let found = open(snapshot, key, record);
+            Ok(found.unwrap_or_else(|_| Found {
+                version: record.version,
+                is_current: false,
+                ..Found::none()
+            }))
+        };
+        let make = |ring: &KeyRing| ring.plan(now).make;
+        self.change_keys(&mut read, snapshot, make, now, or_nothing)
+            .await
+            .map(Some)
     }
 
     /// Announces the next keys now instead of when they are due.
@@ -104,7 +137,7 @@ impl Gateway {
         let mut read = self.provider_keys.read.lock().await;
         *read = None;
         let ring = self
-            .change_keys(&mut read, snapshot, |ring| ring.rotation(now), now)
+            .change_keys(&mut read, snapshot, |ring| ring.rotation(now), now, open)
             .await;
         ring.inspect_err(|_| self.metrics.store_error())
     }
@@ -116,36 +149,42 @@ impl Gateway {
         snapshot: &Snapshot,
         wanted: impl Fn(&KeyRing) -> Vec<NewKey>,
         now: Timestamp,
+        open: impl Fn(&Snapshot, &Key, &Record) -> Result<Found, StoreError>,
     ) -> Result<Arc<KeyRing>, StoreError> {
         let settings = provider(snapshot)?;
         let (store, key) = (self.sessions.store(), storage_key(settings));
+        // Once after each start and reload, which suffices before a session key leaves. Gateways that have
+        // the same keys in another order would seal it anew in turns for ever.
+        let mut may_seal_anew =
+            (read.as_ref()).is_none_or(|known| !Arc::ptr_eq(&known.settings, settings));
         for attempt in 0..TRIES_MAX {
             let record = store.get(&key, now).await?;
-            let value = record.as_ref().map(|record| record.value.clone());
-            let unchanged = read.as_ref().filter(|known| {
-                Arc::ptr_eq(&known.settings, settings)
-                    && Some(known.version) == record.as_ref().map(|record| record.version)
-                    && Some(&known.value) == value.as_ref()
-            });
-            let known_ring = unchanged.map(|known| Arc::clone(&known.ring));
-            let found = record.map(|record| open(snapshot, &key, &record));
-            let found = found.unwrap_or_else(Found::none);
-            let ring = match known_ring {
-                Some(ring) => ring,
-                None => Arc::new(KeyRing::new(ring_keys(&found.stored), settings)),
+            let is_done =
+                |ring: &KeyRing| wanted(ring).is_empty() && ring.plan(now).forget.is_empty();
+            if let (Some(known), Some(record)) = (read.as_mut(), &record)
+                && Arc::ptr_eq(&known.settings, settings)
+                && (known.version, &known.value) == (record.version, &record.value)
+                && is_done(&known.ring)
+            {
+                known.read_at = now;
+                return Ok(Arc::clone(&known.ring));
+            }
+            let found = match &record {
+                Some(record) => open(snapshot, &key, record)?,
+                None => Found::none(),
             };
-            let make = wanted(&ring);
-            let forget = ring.plan(now).forget;
-            if make.is_empty() && forget.is_empty() && found.is_current {
-                *read = value.map(|value| Read {
+            let ring = Arc::new(KeyRing::new(found.keys, settings));
+            if is_done(&ring) && (found.is_current || !may_seal_anew) {
+                *read = record.map(|record| Read {
                     settings: Arc::clone(settings),
                     version: found.version,
-                    value,
+                    value: record.value,
                     ring: Arc::clone(&ring),
                     read_at: now,
                 });
                 return Ok(ring);
             }
+            let (make, forget) = (wanted(&ring), ring.plan(now).forget);
             let mut keys: Vec<StoredKey> = (found.stored.into_iter())
                 .filter(|one| {
                     let kid = one.open().map(|one| one.key.kid().to_owned());
@@ -195,6 +234,7 @@ impl Gateway {
                 }
             };
             if written? {
+                may_seal_anew = false;
                 tracing::info!(keys = keys.len(), "signing keys of the provider changed");
             }
             // Read again in either case: what is stored counts, whoever wrote it.
@@ -212,32 +252,38 @@ impl Found {
     const fn none() -> Self {
         Self {
             stored: Vec::new(),
+            keys: Vec::new(),
             version: NONE,
             is_current: true,
         }
     }
 }
 
-/// Opens the record. Where the session keys that sealed it have all left, its keys are lost like the
-/// sessions, and new ones are made.
-fn open(snapshot: &Snapshot, key: &Key, record: &Record) -> Found {
+/// Opens the record: all of it or nothing. A key that is passed over would be gone with the next change.
+///
+/// # Errors
+/// [`StoreError::Sealed`] where the session keys that have sealed it are none of ours,
+/// [`StoreError::Corrupt`] where what is in it is not understood.
+fn open(snapshot: &Snapshot, key: &Key, record: &Record) -> Result<Found, StoreError> {
     let opened = (snapshot.keys).open(Purpose::ProviderKeys, key, &record.value);
-    let opened = opened.ok().map(zeroize::Zeroizing::new);
-    let stored = opened.and_then(|json| serde_json::from_slice::<Vec<StoredKey>>(&json).ok());
-    let is_open = stored.is_some();
-    if !is_open {
-        tracing::warn!("no session key opens the signing keys of the provider: new ones are made");
-    }
-    Found {
-        stored: stored.unwrap_or_default(),
+    let opened = opened.map_err(|_| StoreError::Sealed { what: SEALED })?;
+    let json = zeroize::Zeroizing::new(opened);
+    // Neither error repeats what is in it.
+    let stored: Result<Vec<StoredKey>, _> = serde_json::from_slice(&json);
+    let stored = stored.map_err(|_| StoreError::corrupt(NOT_UNDERSTOOD))?;
+    let keys: Result<Vec<RingKey>, _> = stored.iter().map(StoredKey::open).collect();
+    Ok(Found {
+        keys: keys.map_err(|_| StoreError::corrupt(NOT_UNDERSTOOD))?,
+        stored,
         version: record.version,
-        is_current: is_open && snapshot.keys.is_of_first(&record.value),
-    }
+        is_current: snapshot.keys.is_of_first(&record.value),
+    })
 }
 
-fn ring_keys(stored: &[StoredKey]) -> Vec<RingKey> {
-    stored.iter().filter_map(|one| one.open().ok()).collect()
-}
+const SEALED: &str = "the signing keys of the provider: the key that sealed them has to stand under \
+    `session_keys` too; if it is lost, `vestibule key discard` makes new ones";
+const NOT_UNDERSTOOD: &str = "the signing keys of the provider are not understood; if no newer version \
+    has written them, `vestibule key discard` makes new ones";
 
 /// Makes a key, off the threads that serve requests: one for RS256 takes a tenth of a second.
 async fn generate(new: NewKey) -> Result<StoredKey, StoreError> {
@@ -252,15 +298,6 @@ async fn generate(new: NewKey) -> Result<StoredKey, StoreError> {
 fn provider(snapshot: &Snapshot) -> Result<&Arc<OpenIdProviderSettings>, StoreError> {
     let settings = snapshot.openid_provider();
     settings.ok_or_else(|| StoreError::unavailable("there is no provider"))
-}
-
-/// The published keys, to verify what we have signed with.
-///
-/// # Errors
-/// [`StoreError::Corrupt`]: what we publish cannot be read.
-pub fn key_set(ring: &KeyRing, now: Timestamp) -> Result<KeySet, StoreError> {
-    let published = key_set_json(ring.published(now)).to_string();
-    KeySet::parse(published.as_bytes()).map_err(StoreError::corrupt)
 }
 
 /// By the issuer: another one has other keys.

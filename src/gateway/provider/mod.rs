@@ -4,7 +4,7 @@
 //! Owns how they lie in the store and how gateways on one store agree about them. What they are worth is
 //! said by `openid_provider`.
 
-mod bearer;
+pub mod bearer;
 mod client_desk;
 mod grants;
 pub mod keys;

@@ -51,7 +51,7 @@ pub fn issue(
 }
 
 /// The client as the rules of scopes see it: a machine, not a user.
-fn identity(client: &Client) -> Identity {
+pub fn identity(client: &Client) -> Identity {
     let verified = VerifiedClaims {
         subject: client.client_id.to_string(),
         claims: Map::new(),

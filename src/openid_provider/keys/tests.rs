@@ -143,6 +143,28 @@ fn after_a_long_rest_the_next_key_is_announced_first() {
     assert_ne!(life.signer(late.after(PUBLISH_AHEAD)), first);
 }
 
+/// A stolen key is worth nothing from the moment at which its last token is over, although the ring that
+/// holds it may be used a little longer.
+#[test]
+fn tokens_are_verified_with_the_published_keys_only() {
+    let mut life = Life::new();
+    life.follow(NOW);
+    let first = life.signer(NOW);
+    life.follow(at(30 * DAY - HOUR));
+    let ring = life.ring();
+    let over = 30 * DAY + HOUR + 60;
+    for (now, count) in [(0, 2), (over - 1, 2), (over, 1), (over + DAY, 1)] {
+        let set = ring.key_set(at(now));
+        let kids: Vec<&str> = set.keys().iter().filter_map(|key| key.kid()).collect();
+        let published: Vec<&str> = ring.published(at(now)).map(SigningKey::kid).collect();
+        assert_eq!(kids, published, "{now}");
+        assert_eq!(kids.len(), count, "{now}");
+        assert_eq!(kids.contains(&first.as_str()), now < over, "{now}");
+        // It is parsed with the ring and lent, not made again.
+        assert_eq!(matches!(set, Cow::Borrowed(_)), now < over, "{now}");
+    }
+}
+
 #[test]
 fn rotation_by_hand_is_announced_too_and_not_done_twice() {
     let mut life = Life::new();
@@ -165,6 +187,11 @@ fn every_algorithm_in_use_has_a_key_and_rs256_always() {
     settings.clients = [with_own, client("other")].into_iter().collect();
     let expected = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
     assert_eq!(algorithms(&settings), expected);
+    let mut signed = client("shop");
+    signed.userinfo_algorithm = Some(Algorithm::EdDSA);
+    let mut of_userinfo = settings.clone();
+    of_userinfo.clients = [signed, client("other")].into_iter().collect();
+    assert_eq!(algorithms(&of_userinfo), expected);
     let mut life = Life {
         ring: Vec::new(),
         settings,

@@ -138,6 +138,7 @@ fn client(
         scopes,
         authentication: authentication?,
         id_token_algorithm: raw.id_token_signed_response_alg.map(algorithm),
+        userinfo_algorithm: raw.userinfo_signed_response_alg.map(algorithm),
         id_token_claims: match raw.id_token_claims.unwrap_or_default() {
             raw::IdTokenClaims::Minimal => IdTokenClaims::Minimal,
             raw::IdTokenClaims::Scope => IdTokenClaims::Scope,

@@ -112,8 +112,9 @@ async fn a_machine_gets_a_token_of_its_own() {
     assert!(tokens["refresh_token"].is_null() && tokens["id_token"].is_null());
     let user = place.token(SHOP, &[machine, ("scope", "openid")]).await;
     check_refused(&user, 400, "invalid_scope");
+    // It is good, but speaks of nobody.
     let userinfo = place.userinfo(text(&tokens, "access_token")).await;
-    assert_eq!(userinfo.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(userinfo.status, StatusCode::FORBIDDEN);
 }
 
 /// F11
@@ -203,7 +204,10 @@ async fn rfc6750_3_userinfo_says_what_is_wrong() {
     let without_openid = place.tokens("profile").await;
     let answer = place.userinfo(text(&without_openid, "access_token")).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
-    assert!(header(&answer, "www-authenticate").contains("insufficient_scope"));
+    let challenge = header(&answer, "www-authenticate");
+    assert!(challenge.contains("error=\"insufficient_scope\""));
+    assert!(challenge.contains("scope=\"openid\""));
+    assert_eq!(header(&answer, "cache-control"), "no-store");
     // By POST in the form too, but not twice.
     let tokens = place.tokens("openid").await;
     let token = text(&tokens, "access_token");

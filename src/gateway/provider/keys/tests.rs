@@ -112,9 +112,111 @@ async fn keys_are_sealed_anew_before_the_session_key_leaves() {
     assert_eq!(signing(&ring(&both, NOW).await, NOW), kid);
     let new_only = gateway(&store, &[2]);
     assert_eq!(signing(&ring(&new_only, NOW).await, NOW), kid);
-    // A gateway with none of the keys cannot read what is there: it begins anew.
+}
+
+async fn version(store: &MemoryStore, gateway: &Gateway) -> u64 {
+    let key = storage_key(provider(&gateway.snapshot()).unwrap());
+    store.get(&key, NOW).await.unwrap().unwrap().version
+}
+
+/// Each could make keys of its own and write them over the other's for ever: tokens of both would be worth
+/// nothing a second later.
+#[tokio::test]
+async fn keys_that_cannot_be_opened_are_refused_and_left_alone() {
+    let store = Arc::new(MemoryStore::new(100));
+    let first = gateway(&store, &[1]);
+    let kid = signing(&ring(&first, NOW).await, NOW);
     let stranger = gateway(&store, &[3]);
-    assert_ne!(signing(&ring(&stranger, NOW).await, NOW), kid);
+    let snapshot = stranger.snapshot();
+    let before = version(&store, &first).await;
+    let mut now = NOW;
+    for _ in 0..3 {
+        let refused = stranger.provider_keys(&snapshot, now).await;
+        assert!(matches!(refused, Err(StoreError::Sealed { .. })));
+        let refused = stranger.rotate_provider_keys(&snapshot, now).await;
+        let error = refused.unwrap_err();
+        assert_eq!(error, StoreError::Sealed { what: SEALED });
+        assert!(error.to_string().contains("vestibule key discard"));
+        now = now.after(FRESH_FOR);
+        assert_eq!(signing(&ring(&first, now).await, now), kid);
+    }
+    assert_eq!(version(&store, &first).await, before);
+    // With the old key beside its own it is one of us.
+    assert_eq!(
+        signing(&ring(&gateway(&store, &[3, 1]), now).await, now),
+        kid
+    );
+}
+
+#[tokio::test]
+async fn keys_are_discarded_only_where_nobody_here_can_read_them() {
+    let store = Arc::new(MemoryStore::new(100));
+    let first = gateway(&store, &[1]);
+    let kid = signing(&ring(&first, NOW).await, NOW);
+    let kept = first.discard_provider_keys(&first.snapshot(), NOW).await;
+    assert!(kept.unwrap().is_none());
+    assert_eq!(signing(&ring(&first, NOW).await, NOW), kid);
+    let other = gateway(&store, &[3]);
+    let made = other.discard_provider_keys(&other.snapshot(), NOW).await;
+    let made = made.unwrap().unwrap();
+    assert_ne!(signing(&made, NOW), kid);
+    assert_eq!(signing(&ring(&other, NOW).await, NOW), signing(&made, NOW));
+    // Now it is the first one that cannot read them, and it says so.
+    let later = NOW.after(FRESH_FOR);
+    let refused = first.provider_keys(&first.snapshot(), later).await;
+    assert!(matches!(refused, Err(StoreError::Sealed { .. })));
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_understood_costs_none_of_the_others() {
+    let store = Arc::new(MemoryStore::new(100));
+    let gateway = gateway(&store, &[1]);
+    ring(&gateway, NOW).await;
+    let snapshot = gateway.snapshot();
+    let key = storage_key(provider(&snapshot).unwrap());
+    let record = store.get(&key, NOW).await.unwrap().unwrap();
+    let opened = snapshot
+        .keys
+        .open(Purpose::ProviderKeys, &key, &record.value);
+    let mut keys: serde_json::Value = serde_json::from_slice(&opened.unwrap()).unwrap();
+    let mut newer = keys[0].clone();
+    newer["algorithm"] = "ML-DSA-44".into();
+    keys.as_array_mut().unwrap().push(newer);
+    let sealed = snapshot.keys.seal(
+        Purpose::ProviderKeys,
+        &key,
+        [1; 12],
+        keys.to_string().as_bytes(),
+    );
+    let replacement = Replacement {
+        value: sealed,
+        expires_at: record.expires_at,
+        index: Vec::new(),
+    };
+    let replaced = store.replace(&key, record.version, replacement, NOW).await;
+    assert_eq!(replaced, Ok(true));
+    let before = version(&store, &gateway).await;
+    let later = NOW.after(FRESH_FOR);
+    let refused = gateway.provider_keys(&snapshot, later).await;
+    assert!(matches!(refused, Err(StoreError::Corrupt { .. })));
+    assert_eq!(version(&store, &gateway).await, before);
+}
+
+/// While session keys change, gateways have them in different orders.
+#[tokio::test]
+async fn gateways_with_the_same_session_keys_in_another_order_do_not_write_in_turns() {
+    let store = Arc::new(MemoryStore::new(100));
+    let (one, other) = (gateway(&store, &[1, 2]), gateway(&store, &[2, 1]));
+    let kid = signing(&ring(&one, NOW).await, NOW);
+    assert_eq!(signing(&ring(&other, NOW).await, NOW), kid);
+    let before = version(&store, &one).await;
+    let mut now = NOW;
+    for _ in 0..3 {
+        now = now.after(FRESH_FOR);
+        assert_eq!(signing(&ring(&one, now).await, now), kid);
+        assert_eq!(signing(&ring(&other, now).await, now), kid);
+    }
+    assert_eq!(version(&store, &one).await, before);
 }
 
 #[tokio::test]

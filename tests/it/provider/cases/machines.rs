@@ -93,7 +93,7 @@ fn f08_a_machine_gets_its_own_scope_and_nothing_of_a_user() {
         ] {
             assert!(claims[name].is_null(), "{name}");
         }
-        assert_eq!(userinfo(&world, access_token), 401, "there is no user");
+        assert_eq!(userinfo(&world, access_token), 403, "there is no user");
     }
 }
 
