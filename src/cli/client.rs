@@ -18,6 +18,7 @@ use serde_json::json;
 use crate::cli::FileArgument;
 use crate::cli::check;
 use crate::cli::check::EXIT_CONFIGURATION;
+use crate::cli::client_yaml;
 use crate::cli::session;
 use crate::config;
 use crate::openid_provider::OpenIdProviderSettings;
@@ -61,7 +62,12 @@ enum Format {
     Env,
     /// One JSON object.
     Json,
+    /// The entry under `identity_providers` of a gateway that logs its users in here.
+    Yaml,
 }
+
+/// Where a client is registered: this file is the only place.
+const SOURCE: &str = "yaml";
 
 /// Runs the command.
 pub fn client(command: &ClientCommand) -> ExitCode {
@@ -88,6 +94,12 @@ pub fn client(command: &ClientCommand) -> ExitCode {
             false => listed(&provider),
         }),
         ClientCommand::Show(show) => match provider.clients.find(&show.client_id) {
+            Some(client) if show.format.is_for_users() && !is_for_users(client) => {
+                failed(&format!(
+                    "`{}` logs nobody in: it has not the grant `authorization_code`",
+                    client.client_id
+                ))
+            }
             Some(client) => print(&shown(&provider, client, show.format)),
             None => {
                 let known: Vec<&str> = provider.clients.iter().map(|one| &*one.client_id).collect();
@@ -114,16 +126,28 @@ fn failed(problem: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+impl Format {
+    /// Whether it speaks of logins alone.
+    const fn is_for_users(self) -> bool {
+        matches!(self, Self::Yaml)
+    }
+}
+
+fn is_for_users(client: &Client) -> bool {
+    client.may_use(GrantType::AuthorizationCode)
+}
+
 fn grants(client: &Client) -> Vec<&'static str> {
     client.grant_types.iter().map(|one| one.as_str()).collect()
 }
 
 fn listed(provider: &OpenIdProviderSettings) -> String {
-    let heads = ["CLIENT", "AUTHENTICATION", "GRANTS", "SCOPES"];
+    let heads = ["CLIENT", "SOURCE", "AUTHENTICATION", "GRANTS", "SCOPES"];
     let mut rows = vec![heads.map(str::to_owned)];
     for client in provider.clients.iter() {
         rows.push([
             client.client_id.to_string(),
+            SOURCE.to_owned(),
             client.authentication.method().as_str().to_owned(),
             grants(client).join(" "),
             client.scopes.to_string(),
@@ -146,6 +170,7 @@ fn facts(client: &Arc<Client>) -> Value {
     json!({
         "client_id": &*client.client_id,
         "client_name": client.name,
+        "source": SOURCE,
         "token_endpoint_auth_method": client.authentication.method().as_str(),
         "grant_types": grants(client),
         "scope": client.scopes.to_string(),
@@ -167,7 +192,7 @@ fn shown(provider: &OpenIdProviderSettings, client: &Arc<Client>, format: Format
         ("SCOPES", client.scopes.to_string()),
         ("GRANT_TYPES", grants(client).join(" ")),
     ];
-    if client.may_use(GrantType::AuthorizationCode) {
+    if is_for_users(client) {
         for uri in &client.redirect_uris {
             settings.push(("REDIRECT_URI", uri.as_str().to_owned()));
         }
@@ -194,6 +219,7 @@ fn shown(provider: &OpenIdProviderSettings, client: &Arc<Client>, format: Format
         ClientAuthentication::None => "a public client: no secret, PKCE only",
     };
     match format {
+        Format::Yaml => format!("  # {proof}\n{}", client_yaml::entry(provider, client)),
         Format::Json => {
             let mut object = facts(client);
             for (name, value) in &settings {

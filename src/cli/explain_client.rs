@@ -298,7 +298,7 @@ impl Preview<'_> {
         check_grant(self.client, GrantType::ClientCredentials)?;
         let asked = self
             .asked
-            .map(|text| scope::requested(Some(text), self.client));
+            .map(|text| scope::requested(Some(text), self.client, self.provider));
         let asked = asked.transpose()?;
         let target = client_credentials::issue(self.client, asked.as_ref(), &[], self.provider)?;
         let issuer = Issuer {
@@ -353,17 +353,15 @@ impl Preview<'_> {
             let mut told = json!({"scope": value, "granted": is_granted});
             let own = self.provider.scopes.get(value);
             if let Some(rules) = own.and_then(|own| own.grant.as_ref()) {
-                let rules = scope::unmet(rules, identity)
-                    .enumerate()
-                    .map(|(index, unmet)| {
-                        let rule = format!("openid_provider.scopes.{value}.grant[{index}]");
-                        match unmet {
-                            None => json!({"rule": rule, "admits": true}),
-                            Some(criterion) => {
-                                json!({"rule": rule, "admits": false, "unmet": criterion})
-                            }
+                let rules = rules.iter().enumerate().map(|(index, rule)| {
+                    let name = format!("openid_provider.scopes.{value}.grant[{index}]");
+                    match rule.unmet(identity, self.client) {
+                        None => json!({"rule": name, "admits": true}),
+                        Some(criterion) => {
+                            json!({"rule": name, "admits": false, "unmet": criterion})
                         }
-                    });
+                    }
+                });
                 told["rules"] = rules.collect::<Vec<_>>().into();
             }
             told["why"] = self.why(value, is_granted, granted.is_some()).into();

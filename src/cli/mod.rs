@@ -6,6 +6,7 @@
 mod check;
 mod check_online;
 mod client;
+mod client_yaml;
 pub mod demo;
 mod explain;
 mod explain_checks;

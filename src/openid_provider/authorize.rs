@@ -234,7 +234,7 @@ impl Facts<'_> {
     ) -> Result<AuthorizationRequest, Refusal> {
         let one = |name| self.parameters.one(name);
         let code_challenge = self.code_challenge()?;
-        let scope = scope::requested(one("scope")?, client)?;
+        let scope = scope::requested(one("scope")?, client, self.settings)?;
         if !scope.contains("openid") {
             let description = "the scope does not hold openid";
             return Err(Refusal::new(ErrorCode::InvalidScope, description));

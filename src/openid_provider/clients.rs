@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -63,6 +64,19 @@ pub struct Client {
     pub require_pushed_authorization_requests: bool,
     /// Origins whose scripts may call us in its name, as browsers write them.
     pub allowed_origins: Vec<String>,
+    /// How long what it is given lives, where that differs from the provider's.
+    pub lifetimes: ClientLifetimes,
+}
+
+/// Lifetimes of a client's own; none: the provider's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientLifetimes {
+    /// ID tokens.
+    pub id_token: Option<Duration>,
+    /// Access tokens.
+    pub access_token: Option<Duration>,
+    /// A refresh token that nobody uses.
+    pub refresh_token: Option<Duration>,
 }
 
 /// A grant of the token endpoint.

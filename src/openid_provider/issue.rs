@@ -79,7 +79,8 @@ impl Issuer<'_> {
             // Claims speak of users.
             None => (Map::new(), &*self.client.client_id),
         };
-        self.about_itself(&mut token, subject, self.settings.lifetimes.access_token);
+        let lifetimes = self.settings.lifetimes_of(self.client);
+        self.about_itself(&mut token, subject, lifetimes.access_token);
         let audience = match target.audience.as_slice() {
             [one] => Value::from(one.as_str()),
             several => Value::from(several),
@@ -120,7 +121,8 @@ impl Issuer<'_> {
             requested: &requested.id_token,
         };
         let mut token = claims::released(&user.identity, self.client, self.settings, wish);
-        self.about_itself(&mut token, &user.subject, self.settings.lifetimes.id_token);
+        let lifetimes = self.settings.lifetimes_of(self.client);
+        self.about_itself(&mut token, &user.subject, lifetimes.id_token);
         let client_id = Value::from(&*self.client.client_id);
         set(&mut token, "aud", Some(client_id.clone()));
         set(&mut token, "azp", Some(client_id));

@@ -19,7 +19,6 @@ use crate::jose::KeySet;
 use crate::jose::SigningKey;
 use crate::jose::policy::LEEWAY_DEFAULT;
 use crate::jose::sign::SignError;
-use crate::openid_provider::settings::Lifetimes;
 use crate::openid_provider::settings::OpenIdProviderSettings;
 use crate::secret::Secret;
 
@@ -142,13 +141,6 @@ fn ahead(rotate_every: Duration) -> Duration {
     PUBLISH_AHEAD.min(rotate_every / 2)
 }
 
-fn longest(lifetimes: &Lifetimes) -> Duration {
-    lifetimes
-        .access_token
-        .max(lifetimes.id_token)
-        .saturating_add(LEEWAY_DEFAULT)
-}
-
 impl KeyRing {
     /// Puts a ring together.
     pub fn new(mut keys: Vec<RingKey>, settings: &OpenIdProviderSettings) -> Self {
@@ -158,7 +150,7 @@ impl KeyRing {
             keys,
             algorithms: algorithms(settings),
             rotate_every: settings.signing.rotate_every,
-            token_lifetime: longest(&settings.lifetimes),
+            token_lifetime: settings.token_lifetime_max().saturating_add(LEEWAY_DEFAULT),
         }
     }
 

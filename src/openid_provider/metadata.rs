@@ -104,11 +104,10 @@ fn must_push(settings: &OpenIdProviderSettings) -> bool {
         && with_users.all(|client| client.require_pushed_authorization_requests)
 }
 
-/// Scopes that mean something for everybody: roles are nobody's business but their users'.
 fn scopes(settings: &OpenIdProviderSettings) -> Vec<&str> {
-    let apis = (settings.scopes.iter()).filter(|(_, scope)| scope.audience.is_some());
-    let apis = apis.map(|(name, _)| name.as_str());
-    STANDARD_SCOPES.iter().copied().chain(apis).collect()
+    let own = (settings.scopes.iter()).filter(|(_, scope)| scope.is_advertised);
+    let own = own.map(|(name, _)| name.as_str());
+    STANDARD_SCOPES.iter().copied().chain(own).collect()
 }
 
 fn claims(settings: &OpenIdProviderSettings) -> Vec<&str> {

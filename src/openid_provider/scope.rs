@@ -13,10 +13,11 @@ use crate::openid_provider::clients::Client;
 use crate::openid_provider::clients::GrantType;
 use crate::openid_provider::error::ErrorCode;
 use crate::openid_provider::error::Refusal;
+use crate::openid_provider::settings::GrantRule;
 use crate::openid_provider::settings::OpenIdProviderSettings;
 use crate::openid_provider::settings::STANDARD_SCOPES;
 use crate::openid_provider::settings::ScopeSettings;
-use crate::routes::AllowRule;
+use crate::openid_provider::settings::UnknownScopes;
 
 /// Most `resource` parameters of one request.
 pub const RESOURCES_MAX: usize = 8;
@@ -30,18 +31,42 @@ pub struct Target {
     pub audience: Vec<String>,
 }
 
-/// Reads the `scope` parameter; every value has to be the client's.
+/// Reads the `scope` parameter: what is left of it is the client's.
 ///
 /// # Errors
 /// A [`Refusal`] with `invalid_scope`.
-pub fn requested(text: Option<&str>, client: &Client) -> Result<Scope, Refusal> {
-    let refused = |description| Refusal::new(ErrorCode::InvalidScope, description);
-    let scope = Scope::parse(text.unwrap_or_default())
-        .map_err(|_| refused("the scope holds characters that no scope value has"))?;
-    if !client.scopes.contains_all(&scope) {
-        return Err(refused("the client is not registered for all of the scope"));
+pub fn requested(
+    text: Option<&str>,
+    client: &Client,
+    settings: &OpenIdProviderSettings,
+) -> Result<Scope, Refusal> {
+    let scope = Scope::parse(text.unwrap_or_default()).map_err(|_| {
+        let description = "the scope holds characters that no scope value has";
+        Refusal::new(ErrorCode::InvalidScope, description)
+    })?;
+    registered(scope, client, settings)
+}
+
+/// What of `scope` the client is registered for; the settings say whether anything else is refused or
+/// passed over. Where nothing would be left it is refused in any case: the client would get a token that
+/// is worth nothing and not know why.
+///
+/// # Errors
+/// A [`Refusal`] with `invalid_scope`.
+pub fn registered(
+    scope: Scope,
+    client: &Client,
+    settings: &OpenIdProviderSettings,
+) -> Result<Scope, Refusal> {
+    if client.scopes.contains_all(&scope) {
+        return Ok(scope);
     }
-    Ok(scope)
+    let left = intersection(&scope, &client.scopes);
+    if settings.unknown_scopes == UnknownScopes::Refuse || left.is_empty() {
+        let description = "the client is not registered for all of the scope";
+        return Err(Refusal::new(ErrorCode::InvalidScope, description));
+    }
+    Ok(left)
 }
 
 /// What of `requested` the user, or the client itself, is granted.
@@ -62,30 +87,30 @@ pub fn granted(
             return client.may_use(GrantType::RefreshToken);
         }
         STANDARD_SCOPES.contains(value)
-            || (settings.scopes.get(*value)).is_some_and(|scope| admits(scope, identity))
+            || (settings.scopes.get(*value)).is_some_and(|scope| admits(scope, identity, client))
     };
     kept(requested, is_granted)
 }
 
-/// What each rule of a scope says about `identity`: the first criterion that does not hold, by its name in
-/// `gateway.yaml`, or none where the rule admits.
-pub fn unmet(
-    rules: &[AllowRule],
-    identity: &Identity,
-) -> impl Iterator<Item = Option<&'static str>> {
-    // The criteria that look at a request cannot be written in these rules.
-    let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    rules
-        .iter()
-        .map(move |rule| rule.unmet(identity, "", nowhere))
-}
-
-/// Whether the rules of a scope let `identity` have it.
-pub fn admits(scope: &ScopeSettings, identity: &Identity) -> bool {
+/// Whether the rules of a scope let `identity` have it through `client`.
+pub fn admits(scope: &ScopeSettings, identity: &Identity, client: &Client) -> bool {
     match (&scope.grant, &scope.audience) {
-        (Some(rules), _) => unmet(rules, identity).any(|unmet| unmet.is_none()),
+        (Some(rules), _) => (rules.iter()).any(|rule| rule.unmet(identity, client).is_none()),
         (None, Some(_)) => true,
         (None, None) => false,
+    }
+}
+
+impl GrantRule {
+    /// The first criterion that does not hold for `identity` at `client`, by its name in `gateway.yaml`; none
+    /// where the scope is granted.
+    pub fn unmet(&self, identity: &Identity, client: &Client) -> Option<&'static str> {
+        if !self.clients.is_empty() && !self.clients.contains(&*client.client_id) {
+            return Some("clients");
+        }
+        // The criteria that look at a request cannot be written in these rules.
+        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        self.allow.unmet(identity, "", nowhere)
     }
 }
 
@@ -197,16 +222,53 @@ mod tests {
     #[test]
     fn rfc6749_3_3_a_scope_outside_the_registration_is_refused() {
         let client = client("shop");
-        assert!(requested(Some("openid orders.read"), &client).is_ok());
+        let settings = provider();
+        assert!(requested(Some("openid orders.read"), &client, &settings).is_ok());
         for text in [
             "openid nobody",
             "openid Orders.read",
             "openid orders",
             "a\"b",
         ] {
-            let refusal = requested(Some(text), &client).unwrap_err();
+            let refusal = requested(Some(text), &client, &settings).unwrap_err();
             assert_eq!(refusal.code, ErrorCode::InvalidScope, "{text}");
         }
+    }
+
+    #[test]
+    fn rfc6749_3_3_a_scope_outside_the_registration_is_passed_over_on_demand() {
+        let client = client("shop");
+        let mut settings = provider();
+        settings.unknown_scopes = UnknownScopes::Drop;
+        let of = |text| requested(Some(text), &client, &settings).map(|scope| scope.to_string());
+        assert_eq!(
+            of("nobody openid Orders.read").as_deref(),
+            Ok("openid"),
+            "what is left is the client's"
+        );
+        assert_eq!(of("openid email").as_deref(), Ok("openid email"));
+        for text in ["nobody", "a\"b openid"] {
+            assert_eq!(of(text).unwrap_err().code, ErrorCode::InvalidScope);
+        }
+    }
+
+    /// F23: a role of one application is none in another, although its name is the same.
+    #[test]
+    fn a_role_that_names_its_clients_is_granted_in_no_other() {
+        let mut settings = provider();
+        let rule = GrantRule {
+            clients: ["shop".to_owned()].into(),
+            ..settings.scopes["editor"].grant.clone().unwrap().remove(0)
+        };
+        settings.scopes.get_mut("editor").unwrap().grant = Some(vec![rule]);
+        let asked = parse("openid editor");
+        let of =
+            |id, identity: &Identity| granted(&asked, &client(id), identity, &settings).to_string();
+        assert_eq!(of("shop", &alice()), "openid editor");
+        assert_eq!(of("other", &alice()), "openid");
+        let mut reader = alice();
+        reader.groups.clear();
+        assert_eq!(of("shop", &reader), "openid");
     }
 
     #[test]

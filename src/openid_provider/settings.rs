@@ -1,12 +1,14 @@
 //! Settings of the provider.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::accounts::Account;
 use crate::identity::ClaimPath;
 use crate::jose::Algorithm;
+use crate::openid_provider::clients::Client;
 use crate::openid_provider::clients::Clients;
 use crate::routes::AllowRule;
 
@@ -32,6 +34,8 @@ pub struct OpenIdProviderSettings {
     pub lifetimes: Lifetimes,
     /// Scopes beyond [`STANDARD_SCOPES`].
     pub scopes: BTreeMap<String, ScopeSettings>,
+    /// What becomes of a scope that a client asks for and is not registered for.
+    pub unknown_scopes: UnknownScopes,
     /// Claims beyond those that scopes stand for.
     pub claims: Vec<CustomClaim>,
     /// The applications that are registered.
@@ -77,6 +81,17 @@ impl Default for Lifetimes {
     }
 }
 
+/// What becomes of a scope that a client asks for and is not registered for: RFC 6749 section 3.3
+/// allows both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownScopes {
+    /// The request is refused.
+    #[default]
+    Refuse,
+    /// It is passed over; the answer names the scope that is left.
+    Drop,
+}
+
 /// A scope of the operator's own.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScopeSettings {
@@ -86,7 +101,25 @@ pub struct ScopeSettings {
     pub audience: Option<String>,
     /// Who is granted it: any entry suffices. None: with an audience every user of a client that may ask
     /// for it, without one, where the scope stands for a role, nobody.
-    pub grant: Option<Vec<AllowRule>>,
+    pub grant: Option<Vec<GrantRule>>,
+    /// Whether the metadata name it.
+    pub is_advertised: bool,
+}
+
+impl ScopeSettings {
+    /// Whether it stands for a role: rules say who has it, and it belongs to no API.
+    pub const fn is_role(&self) -> bool {
+        self.grant.is_some() && self.audience.is_none()
+    }
+}
+
+/// One way to be granted a scope.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GrantRule {
+    /// What must hold of the user, or of a client that acts for itself.
+    pub allow: AllowRule,
+    /// The clients through which it is granted; empty: all that may ask for the scope.
+    pub clients: BTreeSet<String>,
 }
 
 /// A claim of the operator's own.
@@ -148,5 +181,26 @@ impl OpenIdProviderSettings {
     /// The URL of an endpoint: `path` below the issuer.
     pub fn endpoint(&self, path: &str) -> String {
         format!("{}{path}", self.issuer.trim_end_matches('/'))
+    }
+
+    /// How long what `client` is given lives.
+    pub fn lifetimes_of(&self, client: &Client) -> Lifetimes {
+        let (all, own) = (self.lifetimes, client.lifetimes);
+        Lifetimes {
+            id_token: own.id_token.unwrap_or(all.id_token),
+            access_token: own.access_token.unwrap_or(all.access_token),
+            refresh_token: own.refresh_token.unwrap_or(all.refresh_token),
+            ..all
+        }
+    }
+
+    /// The longest life of a token that is checked by its signature, whichever client it is given to.
+    pub fn token_lifetime_max(&self) -> Duration {
+        let of_clients = self.clients.iter().map(|client| self.lifetimes_of(client));
+        std::iter::once(self.lifetimes)
+            .chain(of_clients)
+            .map(|lifetimes| lifetimes.id_token.max(lifetimes.access_token))
+            .max()
+            .unwrap_or_default()
     }
 }

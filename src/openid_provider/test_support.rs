@@ -17,17 +17,20 @@ use crate::jose::sign;
 use crate::oidc::scope::Scope;
 use crate::openid_provider::clients::Client;
 use crate::openid_provider::clients::ClientAuthentication;
+use crate::openid_provider::clients::ClientLifetimes;
 use crate::openid_provider::clients::Clients;
 use crate::openid_provider::clients::GrantType;
 use crate::openid_provider::clients::IdTokenClaims;
 use crate::openid_provider::redirect_uri::ApplicationType;
 use crate::openid_provider::redirect_uri::RedirectUri;
 use crate::openid_provider::secret_hash::SecretHash;
+use crate::openid_provider::settings::GrantRule;
 use crate::openid_provider::settings::Lifetimes;
 use crate::openid_provider::settings::Login;
 use crate::openid_provider::settings::OpenIdProviderSettings;
 use crate::openid_provider::settings::ScopeSettings;
 use crate::openid_provider::settings::SigningSettings;
+use crate::openid_provider::settings::UnknownScopes;
 use crate::routes::AllowRule;
 
 pub const NOW: Timestamp = Timestamp(1_800_000_000);
@@ -67,18 +70,23 @@ pub fn client(id: &str) -> Client {
         introspects: Vec::new(),
         require_pushed_authorization_requests: false,
         allowed_origins: Vec::new(),
+        lifetimes: ClientLifetimes::default(),
     }
 }
 
 pub fn provider() -> OpenIdProviderSettings {
     let api = |audience: &str| ScopeSettings {
         audience: Some(audience.to_owned()),
+        is_advertised: true,
         ..ScopeSettings::default()
     };
     let role = |group: &str| ScopeSettings {
-        grant: Some(vec![AllowRule {
-            groups: [group.to_owned()].into(),
-            ..AllowRule::default()
+        grant: Some(vec![GrantRule {
+            allow: AllowRule {
+                groups: [group.to_owned()].into(),
+                ..AllowRule::default()
+            },
+            ..GrantRule::default()
         }]),
         ..ScopeSettings::default()
     };
@@ -92,6 +100,7 @@ pub fn provider() -> OpenIdProviderSettings {
             ("editor".to_owned(), role("wiki-editors")),
             ("nobody".to_owned(), ScopeSettings::default()),
         ]),
+        unknown_scopes: UnknownScopes::Refuse,
         claims: Vec::new(),
         clients: Clients::from_iter([client("shop"), client("other")]),
         signing: SigningSettings::default(),

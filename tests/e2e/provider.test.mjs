@@ -1,9 +1,11 @@
 // Our provider seen by a certified relying party, npm openid-client: the whole life of a login, and of a program's token.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { generateKeyPair, exportJWK } from 'jose'
 import { after, before, test } from 'node:test'
 import * as oidc from 'openid-client'
 import { launch, shoot, visitor } from './browser.mjs'
+import { CLIENT_SECRET, VESTIBULE } from './gateway.mjs'
 import { formOf, HttpClient } from './http-client.mjs'
 import { PASSWORDS, SECRET, SECRET_REFERENCE, startCallback, startProvider } from './provider.mjs'
 
@@ -105,6 +107,27 @@ test('a login: code with PKCE, ID token, userinfo, refresh, introspection, revoc
   })
   const silent = await alice.navigate(url.href)
   assert.equal(new URL(silent.url).searchParams.get('error'), 'login_required', 'nobody is signed in any more')
+})
+
+/** What `client show --format env` prints of a client, as a shell reads it. */
+function shown(id) {
+  const SHOWN = execFileSync(VESTIBULE, ['client', 'show', id, '--format', 'env', '-c', 'gateway.yaml'], {
+    cwd: provider.gateway.folder, env: { ...process.env, ...CLIENT_SECRET }, encoding: 'utf8',
+  })
+  const read = execFileSync('/bin/sh', ['-c', 'set -a; eval "$SHOWN"; unset SHOWN; exec env'], { env: { PATH: process.env.PATH, SHOWN }, encoding: 'utf8' })
+  return Object.fromEntries(read.split('\n').filter((line) => line.startsWith('OIDC_')).map((line) => line.split(/=(.*)/s, 2)))
+}
+
+test('what `client show` prints is all that an application has to be told, but for its secret', async () => {
+  const settings = shown('shop')
+  assert.equal(settings.OIDC_CLIENT_AUTH, 'client_secret_basic')
+  const config = await oidc.discovery(
+    new URL(settings.OIDC_DISCOVERY_URL), settings.OIDC_CLIENT_ID, {}, oidc.ClientSecretBasic(SECRET), { execute: [oidc.allowInsecureRequests] },
+  )
+  assert.equal(config.serverMetadata().issuer, settings.OIDC_ISSUER)
+  assert.equal(config.serverMetadata().token_endpoint, settings.OIDC_TOKEN_ENDPOINT)
+  const { tokens } = await logIn(config, 'alice', { redirect_uri: settings.OIDC_REDIRECT_URI, scope: settings.OIDC_SCOPES })
+  assert.deepEqual(tokens.scope.split(' ').sort(), settings.OIDC_SCOPES.split(' ').sort())
 })
 
 test('one sign-in serves several applications, each with what it may ask for', async () => {

@@ -336,13 +336,16 @@ routes:
 openid_provider:
   issuer: https://sso.example.com/oidc
   login: {identity_providers: [corp]}
-  scopes: {orders.read: {description: Read orders}}
+  scopes:
+    orders.read: {description: Read orders}
+    mx:app:userrole:53f5d6fa: {grant: [{groups: [admins]}]}
+    'on': {grant: [{groups: [duty]}]}
   clients:
     - client_id: shop
       client_secret: {file: secret}
       redirect_uris: [https://shop.example.com/callback, 'https://shop.example.com/second?a=1&b=2']
       grant_types: [authorization_code, refresh_token]
-      scopes: [openid, email, offline_access]
+      scopes: [openid, email, offline_access, 'mx:app:userrole:53f5d6fa', 'on']
     - client_id: robot
       client_secret: {file: secret}
       grant_types: [client_credentials]
@@ -367,7 +370,7 @@ fn a_client_is_told_what_it_needs_and_no_secret() {
         "OIDC_DISCOVERY_URL=https://sso.example.com/oidc/.well-known/openid-configuration",
         "OIDC_CLIENT_ID=shop",
         "OIDC_CLIENT_AUTH=client_secret_basic",
-        "OIDC_SCOPES='openid email offline_access'",
+        "OIDC_SCOPES='openid email offline_access mx:app:userrole:53f5d6fa on'",
         "OIDC_REDIRECT_URI=https://shop.example.com/callback",
         "OIDC_REDIRECT_URI_2='https://shop.example.com/second?a=1&b=2'",
         "OIDC_TOKEN_ENDPOINT=https://sso.example.com/oidc/token",
@@ -377,6 +380,39 @@ fn a_client_is_told_what_it_needs_and_no_secret() {
             "{line}: {env:?}"
         );
     }
+    let yaml = run(&["client", "show", "shop", "--format", "yaml"]);
+    let entry = "  - id: sso
+    issuer: https://sso.example.com/oidc
+    client_id: shop
+    client_auth: client_secret_basic
+    client_secret: {env: OIDC_CLIENT_SECRET}
+    scopes: [openid, email, offline_access, mx:app:userrole:53f5d6fa, \"on\"]
+    callback_path: /callback
+    roles:
+      from: [scope]
+      map:
+        mx:app:userrole:53f5d6fa: mx:app:userrole:53f5d6fa
+        \"on\": \"on\"
+";
+    assert!(yaml.stdout.ends_with(entry), "{yaml:?}");
+    let of_machine = run(&["client", "show", "robot", "--format", "yaml"]);
+    assert_eq!(of_machine.code, Some(1), "{of_machine:?}");
+    // It is what another gateway takes.
+    let other = format!(
+        "listeners: [{{address: '127.0.0.1:0'}}]
+routes:
+  - {{from: 'https://wiki.example.com', to: 'http://127.0.0.1:1', auth: login, allow: [{{roles: ['on']}}]}}
+identity_providers:
+{}",
+        yaml.stdout
+    );
+    let elsewhere = Workplace::with(&other);
+    let checked = elsewhere.run_with(&["check"], &[("OIDC_CLIENT_SECRET", secret)], "");
+    assert_eq!(
+        (checked.code, checked.stderr.as_str()),
+        (Some(0), ""),
+        "{other}"
+    );
     let robot = run(&["client", "show", "robot", "--format", "env"]);
     assert!(
         !robot.stdout.contains("AUTHORIZATION_ENDPOINT"),
@@ -385,7 +421,11 @@ fn a_client_is_told_what_it_needs_and_no_secret() {
     let json = run(&["client", "list", "--json"]);
     let clients: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(clients[0]["client_id"], "robot");
-    assert_eq!(clients[1]["scope"], "openid email offline_access");
+    assert_eq!(
+        clients[1]["scope"],
+        "openid email offline_access mx:app:userrole:53f5d6fa on"
+    );
+    assert_eq!(clients[1]["source"], "yaml");
     assert!(
         run(&["client", "list"])
             .stdout

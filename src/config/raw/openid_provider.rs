@@ -28,6 +28,10 @@ pub struct OpenidProvider {
     /// Scopes of your own, by name, beside `openid`, `profile`, `email`, `address`, `phone` and
     /// `offline_access`.
     pub scopes: Option<BTreeMap<String, ProviderScope>>,
+    /// What becomes of a scope that a client asks for and that is not among its `scopes`. Default:
+    /// `refuse`.
+    #[schemars(extend("default" = "refuse"))]
+    pub unknown_scopes: Option<UnknownScopes>,
     /// Claims of your own, by name, beside those that scopes stand for.
     pub claims: Option<BTreeMap<String, ProviderClaim>>,
     /// Applications that are registered. At least one.
@@ -75,6 +79,10 @@ pub struct Account {
     /// The account's groups.
     #[schemars(extend("default" = []))]
     pub groups: Option<Vec<String>>,
+    /// Whether the account is in use. One that is not takes no password, and its sessions and refresh
+    /// tokens count no more. Default: `true`.
+    #[schemars(extend("default" = true))]
+    pub active: Option<bool>,
 }
 
 /// How long what the provider issues lives.
@@ -98,6 +106,17 @@ pub struct Lifetimes {
     pub refresh_absolute: Option<String>,
 }
 
+/// What becomes of scopes that a client may not ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownScopes {
+    /// The request is refused with `invalid_scope`.
+    #[default]
+    Refuse,
+    /// They are passed over, and the answer names the scope that is left.
+    Drop,
+}
+
 /// A scope of your own.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -106,9 +125,12 @@ pub struct ProviderScope {
     pub description: Option<String>,
     /// The API that access tokens with this scope are for. Example: `https://api.example.com`.
     pub audience: Option<String>,
-    /// Who is granted the scope: any entry suffices, and inside an entry everything must hold. Default:
-    /// with an `audience` every user, without one nobody.
+    /// Who is granted the scope: any entry suffices, and inside an entry everything must hold. `clients`
+    /// beside other criteria are the applications in which it is granted; alone, these applications
+    /// themselves. Default: with an `audience` every user, without one nobody.
     pub grant: Option<Vec<Allow>>,
+    /// Whether the metadata name the scope. Default: `true` with an `audience`, else `false`.
+    pub advertise: Option<bool>,
 }
 
 /// A claim of your own.
@@ -198,6 +220,23 @@ pub struct ProviderClient {
     /// `[https://spa.example.com]`.
     #[schemars(extend("default" = []))]
     pub allowed_origins: Option<Vec<String>>,
+    /// How long what this client is given lives. Default: as in `lifetimes` of the provider.
+    pub lifetimes: Option<ClientLifetimes>,
+}
+
+/// How long what a client is given lives, where that is not as for the others.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientLifetimes {
+    /// How long its ID tokens are valid; at most a day. Example: `5m`.
+    #[schemars(extend("pattern" = DURATION))]
+    pub id_token: Option<String>,
+    /// How long its access tokens are valid; at most a day. Example: `5m`.
+    #[schemars(extend("pattern" = DURATION))]
+    pub access_token: Option<String>,
+    /// How long a refresh token of it lives that nobody uses. Example: `8h`.
+    #[schemars(extend("pattern" = DURATION))]
+    pub refresh_token: Option<String>,
 }
 
 /// Where an application runs.

@@ -14,6 +14,8 @@ use crate::openid_provider::clients::GrantType;
 use crate::openid_provider::settings::Login;
 use crate::openid_provider::settings::Placement;
 
+mod rules;
+
 /// A provider without a problem. It begins on line 13 of the file.
 const PROVIDER: &str = "openid_provider:
   issuer: https://sso.example.com/oidc

@@ -241,7 +241,7 @@ impl Desk<'_> {
         self.tell(GrantType::ClientCredentials, None);
         Ok(TokenResponse {
             access_token,
-            expires_in: self.provider.lifetimes.access_token,
+            expires_in: self.provider.lifetimes_of(self.client).access_token,
             scope: target.scope,
             id_token: None,
             refresh_token: None,
@@ -280,7 +280,7 @@ impl Desk<'_> {
         }
         Ok(TokenResponse {
             access_token,
-            expires_in: self.provider.lifetimes.access_token,
+            expires_in: self.provider.lifetimes_of(self.client).access_token,
             scope: issuance.target.scope.clone(),
             id_token,
             refresh_token: grant.refresh_token(),

@@ -201,8 +201,8 @@ impl Gateway {
                 .seal(Purpose::ProviderKeys, &key, random::bytes(), &json);
             let expires_at = now
                 .after(settings.signing.rotate_every)
-                .after(settings.lifetimes.access_token)
-                .after(settings.lifetimes.id_token)
+                .after(settings.token_lifetime_max())
+                .after(settings.token_lifetime_max())
                 .after(KEPT_BEYOND);
             let is_new = found.version == NONE;
             let written = match is_new {

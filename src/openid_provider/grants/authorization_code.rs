@@ -161,7 +161,7 @@ pub fn redeem(
     let granted = scope::granted(&requested, client, identity, settings);
     let resources = chosen_resources(presented.resources, &stored.resources)?;
     let target = scope::target(&granted, &resources, client, settings)?;
-    let lifetimes = &settings.lifetimes;
+    let lifetimes = settings.lifetimes_of(client);
     let refresh = granted.contains("offline_access").then(|| RefreshLine {
         key: refresh_key,
         generation: 0,
@@ -182,7 +182,7 @@ pub fn redeem(
         refresh,
         expires_at: now,
     };
-    grant.prolong(lifetimes, now);
+    grant.prolong(&lifetimes, now);
     Ok(Redemption {
         used: StoredCode {
             is_used: true,

@@ -31,21 +31,17 @@ pub fn issue(
     resources: &[String],
     settings: &OpenIdProviderSettings,
 ) -> Result<Target, Refusal> {
-    let refused = |description| Refusal::new(ErrorCode::InvalidScope, description);
     let is_standard = |value: &str| STANDARD_SCOPES.contains(&value);
     if asked.is_some_and(|asked| asked.iter().any(is_standard)) {
-        return Err(refused(
-            "a scope that speaks of a user is asked for without one",
-        ));
+        let description = "a scope that speaks of a user is asked for without one";
+        return Err(Refusal::new(ErrorCode::InvalidScope, description));
     }
     let asked = match asked {
         Some(asked) => asked.clone(),
         None => Scope::from_values(client.scopes.iter().filter(|value| !is_standard(value)))
             .unwrap_or_default(),
     };
-    if !client.scopes.contains_all(&asked) {
-        return Err(refused("the client is not registered for all of the scope"));
-    }
+    let asked = scope::registered(asked, client, settings)?;
     let granted = scope::granted(&asked, client, &identity(client), settings);
     scope::target(&granted, resources, client, settings)
 }

@@ -21,6 +21,7 @@ use crate::openid_provider::grants::is_of;
 use crate::openid_provider::handle::RefreshToken;
 use crate::openid_provider::judge::is_offered;
 use crate::openid_provider::scope;
+use crate::openid_provider::settings::Lifetimes;
 use crate::openid_provider::settings::OpenIdProviderSettings;
 
 /// How long the token before the valid one gives the same successor: a client whose connection broke
@@ -101,8 +102,9 @@ pub fn redeem(
     let mut next = grant.clone();
     next.authentication.identity = identity.clone();
     if !is_retry {
-        next.refresh = Some(successor(line, settings, now));
-        next.prolong(&settings.lifetimes, now);
+        let lifetimes = settings.lifetimes_of(client);
+        next.refresh = Some(successor(line, &lifetimes, now));
+        next.prolong(&lifetimes, now);
     }
     Ok(Rotation {
         grant: next,
@@ -128,14 +130,12 @@ fn is_retry(line: &RefreshLine, generation: u32, now: Timestamp) -> Result<bool,
     Err(GrantRefusal::ending(refusal))
 }
 
-fn successor(line: &RefreshLine, settings: &OpenIdProviderSettings, now: Timestamp) -> RefreshLine {
+fn successor(line: &RefreshLine, lifetimes: &Lifetimes, now: Timestamp) -> RefreshLine {
     RefreshLine {
         key: line.key.clone(),
         generation: line.generation.saturating_add(1),
         rotated_at: now,
-        expires_at: now
-            .after(settings.lifetimes.refresh_token)
-            .min(line.ends_at),
+        expires_at: now.after(lifetimes.refresh_token).min(line.ends_at),
         ends_at: line.ends_at,
     }
 }

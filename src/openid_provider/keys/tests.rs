@@ -106,6 +106,24 @@ fn a_key_is_published_before_it_signs_and_until_its_last_token_is_over() {
     assert_eq!(life.ring.len(), 1);
 }
 
+/// Nobody may be left with a token whose key is gone, whichever client it was given to.
+#[test]
+fn a_key_is_published_for_the_client_whose_tokens_live_longest() {
+    let mut life = Life::new();
+    let mut slow = client("slow");
+    slow.lifetimes.id_token = Some(Duration::from_secs(DAY));
+    let mut quick = client("quick");
+    quick.lifetimes.access_token = Some(Duration::from_secs(60));
+    life.settings.clients = [quick, slow].into_iter().collect();
+    life.follow(NOW);
+    let first = life.signer(NOW);
+    let end = 30 * DAY;
+    life.follow(at(end - HOUR));
+    let over = end + DAY + 60;
+    assert!(life.published(at(over - 1)).contains(&first));
+    assert!(!life.published(at(over)).contains(&first));
+}
+
 #[test]
 fn whoever_verifies_at_any_time_knows_the_key_that_signed() {
     let mut life = Life::new();

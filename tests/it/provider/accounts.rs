@@ -231,3 +231,77 @@ fn the_session_of_an_account_that_is_gone_does_not_count() {
             .any(|(name, value)| name == "error" && value == "login_required")
     });
 }
+
+/// Row 107: it is with an account that is not active as with one that is not there, to everybody.
+#[test]
+fn an_account_that_is_not_active_is_nobody() {
+    let world = World::with(&local(""));
+    let mut browser = world.browser();
+    let scope = [("scope", "openid offline_access")];
+    let done = log_in(&world, &mut browser, "bob", &scope);
+    let tokens = redeem(&world, &code(&world, &done)).json();
+    let refresh = |tokens: &Value| {
+        let token_text = tokens["refresh_token"].as_str().unwrap();
+        world.secrets.note(token_text);
+        let fields = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", token_text),
+        ];
+        token(&world, &fields)
+    };
+    let renewed = refresh(&tokens);
+    assert_eq!(renewed.status, 200, "{}", renewed.text());
+    let path = world.gateway.path("gateway.yaml");
+    let yaml = std::fs::read_to_string(&path).unwrap();
+    let (active, locked) = (
+        "email: bob@example.com",
+        "email: bob@example.com, active: false",
+    );
+    std::fs::write(&path, yaml.replace(active, locked)).unwrap();
+    world.gateway.signal("HUP");
+    world.gateway.wait_for_log("reloaded");
+    let silent = browser.get(&authorize_url(&world, &[("prompt", "none")]));
+    assert_eq!(value(&answer(&silent), "error"), "login_required");
+    let refused = refresh(&renewed.json());
+    assert_eq!(refused.status, 400);
+    assert_eq!(refused.json()["error"], "invalid_grant");
+    // The right password of a locked account, a wrong one, and that of nobody.
+    let pages = [("bob", PASSWORD), ("alice", "wrong"), ("nobody", "wrong")];
+    let pages = pages.map(|(name, password)| {
+        let mut browser = world.browser();
+        let first = browser.get(&authorize_url(&world, &[]));
+        let page = to_client(&mut browser, first).text();
+        let form = Call::navigate(&format!("{}/sign_in", issuer(&world)))
+            .header("Sec-Fetch-Site", "same-origin")
+            .form(&[
+                ("username", name),
+                ("password", password),
+                ("csrf", &field(&page, "csrf")),
+                ("rd", &field(&page, "rd")),
+            ]);
+        let refused = browser.send(&form);
+        assert_eq!(browser.cookie("vestibule"), None, "{name}");
+        let html = refused.text();
+        let own = [
+            field(&html, "csrf"),
+            field(&html, "rd"),
+            refused.header("x-request-id").to_owned(),
+        ];
+        let html = own.iter().fold(html.replace("&amp;", "&"), |text, one| {
+            text.replace(one, "-")
+        });
+        (
+            refused.status,
+            html.replace(&format!("value=\"{name}\""), "value"),
+        )
+    });
+    assert_eq!(pages[0], pages[1]);
+    assert_eq!(pages[0], pages[2]);
+    // And back again.
+    std::fs::write(&path, yaml).unwrap();
+    world.gateway.signal("HUP");
+    crate::support::eventually("the account is active", || {
+        let answer = answer(&browser.get(&authorize_url(&world, &[("prompt", "none")])));
+        answer.iter().any(|(name, _)| name == "code")
+    });
+}

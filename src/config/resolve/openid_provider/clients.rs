@@ -11,6 +11,7 @@ use crate::config::problem::quoted;
 use crate::config::raw;
 use crate::config::resolve::Context;
 use crate::config::resolve::openid_provider::algorithm;
+use crate::config::resolve::openid_provider::client_lifetimes;
 use crate::jose::KeySet;
 use crate::oidc::scope::Scope;
 use crate::oidc::url_policy;
@@ -21,6 +22,7 @@ use crate::openid_provider::clients::ClientAuthentication;
 use crate::openid_provider::clients::GrantType;
 use crate::openid_provider::clients::IdTokenClaims;
 use crate::openid_provider::redirect_uri::ApplicationType;
+use crate::openid_provider::settings::Lifetimes;
 use crate::openid_provider::settings::STANDARD_SCOPES;
 use crate::openid_provider::settings::ScopeSettings;
 use crate::routes::Origin;
@@ -30,18 +32,27 @@ const CLIENT_ID_BYTES_MAX: usize = 255;
 
 type Scopes = BTreeMap<String, ScopeSettings>;
 
+/// What the rest of `openid_provider` says that clients are held against.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// The scopes there are.
+    pub scopes: &'a Scopes,
+    /// How long things live.
+    pub lifetimes: &'a Lifetimes,
+}
+
 /// `clients`.
 pub fn clients(
     context: &mut Context<'_>,
     path: &KeyPath,
     raw: Option<Vec<raw::ProviderClient>>,
-    scopes: &Scopes,
+    known: Known<'_>,
 ) -> Vec<Client> {
     let raw = context.given(path, raw);
     let mut found: Vec<Client> = Vec::new();
     for (index, raw) in raw.into_iter().enumerate() {
         let path = path.index(index);
-        let Some(client) = client(context, &path, raw, scopes) else {
+        let Some(client) = client(context, &path, raw, known) else {
             continue;
         };
         if found
@@ -60,7 +71,7 @@ fn client(
     context: &mut Context<'_>,
     path: &KeyPath,
     raw: raw::ProviderClient,
-    known: &Scopes,
+    known: Known<'_>,
 ) -> Option<Client> {
     let id_path = path.key("client_id");
     let id = raw.client_id.clone()?;
@@ -77,7 +88,7 @@ fn client(
         raw::ApplicationType::Native => ApplicationType::Native,
     };
     let authentication = authentication(context, path, &raw, kind);
-    let scopes = scopes(context, &path.key("scopes"), raw.scopes, known);
+    let scopes = scopes(context, &path.key("scopes"), raw.scopes, known.scopes);
     let grants = grants(context, path, raw.grant_types, &scopes);
     let uris_path = path.key("redirect_uris");
     let has_uris = raw.redirect_uris.is_some() || context.is_wrong(&uris_path);
@@ -123,6 +134,8 @@ fn client(
             "a public client is told nothing about tokens",
         );
     }
+    let own = path.key("lifetimes");
+    let lifetimes = client_lifetimes(context, &own, raw.lifetimes, known.lifetimes);
     let uris = context.given(&uris_path, raw.redirect_uris);
     let after_path = path.key("post_logout_redirect_uris");
     let after = redirect_uris(context, &after_path, raw.post_logout_redirect_uris, kind);
@@ -146,6 +159,7 @@ fn client(
         introspects,
         require_pushed_authorization_requests: must_push,
         allowed_origins: origins(context, &path.key("allowed_origins"), raw.allowed_origins),
+        lifetimes,
     })
 }
 
@@ -261,7 +275,7 @@ fn grants(
             .help("add `authorization_code`, or remove `refresh_token`");
     } else if has_refresh && !is_offline {
         context
-            .warning(
+            .problem(
                 &path,
                 "without the scope `offline_access` there is never a refresh token",
             )

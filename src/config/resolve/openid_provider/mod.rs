@@ -23,9 +23,11 @@ use crate::config::values::Finest;
 use crate::identity::email_domain;
 use crate::jose::Algorithm;
 use crate::openid_provider::OpenIdProviderSettings;
+use crate::openid_provider::clients::ClientLifetimes;
 use crate::openid_provider::settings::Lifetimes;
 use crate::openid_provider::settings::Login;
 use crate::openid_provider::settings::SigningSettings;
+use crate::openid_provider::settings::UnknownScopes;
 use crate::relying_party::Status;
 use crate::secret::Secret;
 
@@ -49,9 +51,21 @@ pub fn openid_provider(
     let issuer = raw
         .issuer
         .and_then(|text| issuer(context, &path.key("issuer"), text));
-    let scopes = scopes::scopes(context, &path.key("scopes"), raw.scopes, providers);
     let clients_path = path.key("clients");
-    let clients = clients::clients(context, &clients_path, raw.clients, &scopes);
+    // A client whose shape is wrong is not in the list: then a name that is not on it can be right.
+    let ids: Option<Vec<String>> = (!context.has_problem_below(&clients_path)).then(|| {
+        let all = raw.clients.iter().flatten();
+        all.filter_map(|client| client.client_id.clone()).collect()
+    });
+    let scopes_path = path.key("scopes");
+    let scopes = scopes::scopes(context, &scopes_path, raw.scopes, providers, ids.as_deref());
+    let lifetimes = lifetimes(context, &path.key("lifetimes"), raw.lifetimes);
+    let known = clients::Known {
+        scopes: &scopes,
+        lifetimes: &lifetimes,
+    };
+    let clients = clients::clients(context, &clients_path, raw.clients, known);
+    scopes::check_shared(context, &scopes_path, &scopes, &clients);
     // A client with a problem is left out of the list: then a name that is not on it can be right.
     let complete = (!context.has_problem_below(&clients_path)).then_some(clients.as_slice());
     let claims = scopes::claims(context, &path.key("claims"), raw.claims, complete);
@@ -69,13 +83,16 @@ pub fn openid_provider(
             }
         }
     }
-    let lifetimes = lifetimes(context, &path.key("lifetimes"), raw.lifetimes);
     let signing = signing(context, &path.key("signing"), raw.signing);
     Some(Arc::new(OpenIdProviderSettings {
         issuer: issuer?,
         login: login?,
         lifetimes,
         scopes,
+        unknown_scopes: match raw.unknown_scopes.unwrap_or_default() {
+            raw::UnknownScopes::Refuse => UnknownScopes::Refuse,
+            raw::UnknownScopes::Drop => UnknownScopes::Drop,
+        },
         claims,
         clients: clients.into_iter().collect(),
         signing,
@@ -227,7 +244,7 @@ fn account(context: &mut Context<'_>, path: &KeyPath, raw: raw::Account) -> Opti
         email_verified: raw.email.is_some(),
         email: raw.email,
         password_hash,
-        is_active: true,
+        is_active: raw.active.unwrap_or(true),
         attributes: BTreeMap::new(),
         username,
     })
@@ -261,20 +278,8 @@ fn account_problem(
 fn lifetimes(context: &mut Context<'_>, path: &KeyPath, raw: Option<raw::Lifetimes>) -> Lifetimes {
     let raw = raw.unwrap_or_default();
     let default = Lifetimes::default();
-    let mut one = |key: &str, text: Option<String>, default, max: Option<Duration>| {
-        let path = path.key(key);
-        let found = context.duration(
-            &path,
-            text.as_deref(),
-            default,
-            Finest::Seconds,
-            Zero::Refused,
-        );
-        if max.is_some_and(|max| found > max) {
-            let seconds = max.unwrap_or_default().as_secs();
-            context.problem(&path, format!("this is more than {} minutes", seconds / 60));
-        }
-        found
+    let mut one = |key: &str, text: Option<String>, default, max| {
+        lifetime(context, &path.key(key), text.as_deref(), max).unwrap_or(default)
     };
     let long = Some(TOKEN_LIFETIME_MAX);
     let found = Lifetimes {
@@ -294,15 +299,63 @@ fn lifetimes(context: &mut Context<'_>, path: &KeyPath, raw: Option<raw::Lifetim
             None,
         ),
     };
-    if found.refresh_token > found.refresh_absolute {
-        context
-            .problem(
-                &path.key("refresh_token"),
-                "a refresh token cannot outlive its line",
-            )
-            .help("make it shorter, or `refresh_absolute` longer");
+    check_line(context, &path.key("refresh_token"), &found);
+    found
+}
+
+/// What one client has of its own; `all` is for what it says nothing about.
+fn client_lifetimes(
+    context: &mut Context<'_>,
+    path: &KeyPath,
+    raw: Option<raw::ClientLifetimes>,
+    all: &Lifetimes,
+) -> ClientLifetimes {
+    let raw = raw.unwrap_or_default();
+    let mut one = |key: &str, text: Option<String>, max| {
+        lifetime(context, &path.key(key), text.as_deref(), max)
+    };
+    let long = Some(TOKEN_LIFETIME_MAX);
+    let found = ClientLifetimes {
+        id_token: one("id_token", raw.id_token, long),
+        access_token: one("access_token", raw.access_token, long),
+        refresh_token: one("refresh_token", raw.refresh_token, None),
+    };
+    if let Some(refresh_token) = found.refresh_token {
+        let lifetimes = Lifetimes {
+            refresh_token,
+            ..*all
+        };
+        check_line(context, &path.key("refresh_token"), &lifetimes);
     }
     found
+}
+
+fn check_line(context: &mut Context<'_>, path: &KeyPath, lifetimes: &Lifetimes) {
+    if lifetimes.refresh_token > lifetimes.refresh_absolute {
+        context
+            .problem(path, "a refresh token cannot outlive its line")
+            .help("make it shorter, or `refresh_absolute` longer");
+    }
+}
+
+/// One lifetime; none where there is none, or a wrong one.
+fn lifetime(
+    context: &mut Context<'_>,
+    path: &KeyPath,
+    text: Option<&str>,
+    max: Option<Duration>,
+) -> Option<Duration> {
+    text?;
+    let none = Duration::ZERO;
+    let found = context.duration(path, text, none, Finest::Seconds, Zero::Refused);
+    match max {
+        Some(max) if found > max => {
+            let message = format!("this is more than {} minutes", max.as_secs() / 60);
+            context.problem(path, message);
+            None
+        }
+        _ => (!found.is_zero()).then_some(found),
+    }
 }
 
 fn signing(

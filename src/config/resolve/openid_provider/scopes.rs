@@ -16,6 +16,7 @@ use crate::openid_provider::Client;
 use crate::openid_provider::claims::RESERVED;
 use crate::openid_provider::settings::ClaimSource;
 use crate::openid_provider::settings::CustomClaim;
+use crate::openid_provider::settings::GrantRule;
 use crate::openid_provider::settings::Placement;
 use crate::openid_provider::settings::STANDARD_SCOPES;
 use crate::openid_provider::settings::ScopeSettings;
@@ -29,6 +30,7 @@ pub fn scopes(
     path: &KeyPath,
     raw: Option<BTreeMap<String, raw::ProviderScope>>,
     providers: &Providers,
+    clients: Option<&[String]>,
 ) -> BTreeMap<String, ScopeSettings> {
     let mut found = BTreeMap::new();
     for (name, raw) in raw.unwrap_or_default() {
@@ -60,18 +62,87 @@ pub fn scopes(
                 .map(|(index, rule)| {
                     let path = grant_path.index(index);
                     refuse_request_criteria(context, &path, &rule);
-                    allow::rule(context, &path, rule, providers)
+                    grant_rule(context, &path, rule, providers, clients)
                 })
                 .collect()
         });
         let settings = ScopeSettings {
             description: context.text(&path.key("description"), raw.description),
+            is_advertised: raw.advertise.unwrap_or(raw.audience.is_some()),
             audience: context.text(&path.key("audience"), raw.audience),
             grant: rules,
         };
         found.insert(name, settings);
     }
     found
+}
+
+/// An entry of `grant`. What it says of users or of clients is one thing, through which clients they are
+/// granted the scope another; an entry that names clients alone speaks of these themselves.
+fn grant_rule(
+    context: &mut Context<'_>,
+    path: &KeyPath,
+    mut raw: raw::Allow,
+    providers: &Providers,
+    known: Option<&[String]>,
+) -> GrantRule {
+    let clients_path = path.key("clients");
+    if let (Some(ids), Some(known)) = (&raw.clients, known) {
+        let known = known.iter().map(String::as_str);
+        check_ids(context, &clients_path, ids, &known.collect::<Vec<_>>());
+    }
+    let through = if is_about_clients_alone(&raw) {
+        None
+    } else {
+        raw.clients.take()
+    };
+    GrantRule {
+        clients: (context.some_texts(&clients_path, through).into_iter()).collect(),
+        allow: allow::rule(context, path, raw, providers),
+    }
+}
+
+fn is_about_clients_alone(raw: &raw::Allow) -> bool {
+    let lists = [
+        &raw.users,
+        &raw.emails,
+        &raw.email_domains,
+        &raw.groups,
+        &raw.roles,
+        &raw.identity_providers,
+    ];
+    raw.any_user.is_none() && raw.claims.is_none() && lists.iter().all(|list| list.is_none())
+}
+
+/// Warns of a role that several applications share: a role of the same name may mean something else in
+/// each of them, and who has it in one would have it in all.
+pub fn check_shared(
+    context: &mut Context<'_>,
+    path: &KeyPath,
+    scopes: &BTreeMap<String, ScopeSettings>,
+    clients: &[Client],
+) {
+    for (name, scope) in scopes {
+        let is_open = |rule: &GrantRule| rule.clients.is_empty() && rule.allow.clients.is_empty();
+        if !scope.is_role() || !scope.grant.iter().flatten().any(is_open) {
+            continue;
+        }
+        let of: Vec<&str> = (clients.iter())
+            .filter(|client| client.scopes.contains(name))
+            .map(|client| &*client.client_id)
+            .collect();
+        if let [first, second, ..] = of.as_slice() {
+            let message = format!(
+                "this role is granted in {} and in {} alike",
+                quoted(first),
+                quoted(second)
+            );
+            context
+                .warning(&path.key(name), message)
+                .at_key()
+                .help("say where in each entry of `grant` (`clients: [...]`), or give each application a scope of its own");
+        }
+    }
 }
 
 /// A scope is granted to a person, not to a request: what looks at requests would never hold, or always.
@@ -132,12 +203,9 @@ pub fn claims(
             .clients
             .map(|ids| context.some_texts(&clients_path, Some(ids)));
         if let Some(clients) = clients {
-            check_ids(
-                context,
-                &clients_path,
-                ids.as_deref().unwrap_or_default(),
-                clients,
-            );
+            let known: Vec<&str> = clients.iter().map(|client| &*client.client_id).collect();
+            let ids = ids.as_deref().unwrap_or_default();
+            check_ids(context, &clients_path, ids, &known);
         }
         if let Some(from) = from {
             found.push(CustomClaim {
@@ -151,11 +219,11 @@ pub fn claims(
     found
 }
 
-fn check_ids(context: &mut Context<'_>, path: &KeyPath, ids: &[String], clients: &[Client]) {
+fn check_ids(context: &mut Context<'_>, path: &KeyPath, ids: &[String], known: &[&str]) {
     for (index, id) in ids.iter().enumerate() {
-        if clients.iter().all(|client| *client.client_id != **id) {
+        if !id.trim().is_empty() && !known.contains(&id.as_str()) {
             let message = format!("no client is named {}", quoted(id));
-            let names = clients.iter().map(|client| &*client.client_id);
+            let names = known.iter().copied();
             context.problem(&path.index(index), message).one_of(
                 id,
                 names,

@@ -33,8 +33,12 @@ fn rfc6749_4_4_a_machine_gets_its_own_scopes() {
 #[test]
 fn a_role_can_be_given_to_a_machine() {
     let mut settings = provider();
-    let rule = crate::routes::AllowRule {
+    let allow = crate::routes::AllowRule {
         clients: ["robot".to_owned()].into(),
+        ..Default::default()
+    };
+    let rule = crate::openid_provider::settings::GrantRule {
+        allow,
         ..Default::default()
     };
     settings.scopes.get_mut("editor").unwrap().grant = Some(vec![rule]);
