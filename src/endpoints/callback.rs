@@ -17,6 +17,7 @@ use crate::endpoints::kept_form;
 use crate::endpoints::login;
 use crate::endpoints::new_session;
 use crate::endpoints::new_session::login_failed;
+use crate::endpoints::openid_provider;
 use crate::endpoints::query;
 use crate::endpoints::step_up;
 use crate::identity::Identity;
@@ -175,13 +176,16 @@ async fn finish(
             return with_a_page(call, &return_to, id).await;
         }
         Err(CallbackError::Provider { code, description }) => {
-            return Err(provider_error(
-                call,
-                provider,
-                &return_to,
-                &code,
-                description.as_deref(),
-            ));
+            let failure = provider_error(call, provider, &return_to, &code, description.as_deref());
+            // A user who does not want to goes back to the app that asked. Every other error is one of the
+            // identity provider or of its set-up: whoever can mend it reads our page. What answers
+            // `prompt=none` is none of an app's business either: nobody is asked in silence for an app.
+            if code == AuthorizationErrorCode::AccessDenied
+                && let Some(answer) = openid_provider::login_cancelled(call, &return_to).await
+            {
+                return Ok(answer);
+            }
+            return Err(failure);
         }
         Err(error) => return Err(*refused(call, id, &error)),
     };

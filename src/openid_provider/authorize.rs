@@ -83,8 +83,7 @@ pub struct Prompt {
     pub none: bool,
     /// The user logs in again.
     pub login: bool,
-    /// The user consents. The clients here are the operator's own and nobody is asked about them: it
-    /// counts as answered.
+    /// The user is asked to agree, whatever was agreed to before.
     pub consent: bool,
     /// The user chooses an account.
     pub select_account: bool,

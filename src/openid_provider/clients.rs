@@ -60,6 +60,8 @@ pub struct Client {
     pub id_token_claims: IdTokenClaims,
     /// Audiences of other clients' access tokens about which it may ask (RFC 7662): it is their API.
     pub introspects: Vec<String>,
+    /// Whether its users are asked.
+    pub consent: ConsentMode,
     /// Whether its authorization requests count only where it has pushed them (RFC 9126 section 6).
     pub require_pushed_authorization_requests: bool,
     /// Origins whose scripts may call us in its name, as browsers write them.
@@ -142,6 +144,16 @@ pub enum IdTokenClaims {
     Minimal,
     /// Those of the granted scopes too, for applications that never ask the userinfo endpoint.
     Scope,
+}
+
+/// Whether users are asked before a client gets anything about them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConsentMode {
+    /// They are not: the client is the operator's own.
+    #[default]
+    Implicit,
+    /// They are, until they have agreed.
+    Explicit,
 }
 
 impl Client {

@@ -33,6 +33,8 @@ pub enum ErrorCode {
     LoginRequired,
     /// `prompt=none`, and the user would have to act (OpenID Connect Core section 3.1.2.6).
     InteractionRequired,
+    /// `prompt=none`, and the user would have to agree (OpenID Connect Core section 3.1.2.6).
+    ConsentRequired,
     /// The login is not of the kind that is essential to the client (OpenID Connect Core Error Code
     /// `unmet_authentication_requirements` 1.0).
     UnmetAuthenticationRequirements,
@@ -69,6 +71,7 @@ impl ErrorCode {
             Self::AccessDenied => "access_denied",
             Self::LoginRequired => "login_required",
             Self::InteractionRequired => "interaction_required",
+            Self::ConsentRequired => "consent_required",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",

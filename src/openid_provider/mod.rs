@@ -13,6 +13,7 @@ pub mod authorize;
 pub mod claims;
 pub mod claims_request;
 pub mod clients;
+pub mod consent;
 pub mod end_session;
 pub mod error;
 pub mod grants;

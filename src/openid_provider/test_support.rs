@@ -19,6 +19,7 @@ use crate::openid_provider::clients::Client;
 use crate::openid_provider::clients::ClientAuthentication;
 use crate::openid_provider::clients::ClientLifetimes;
 use crate::openid_provider::clients::Clients;
+use crate::openid_provider::clients::ConsentMode;
 use crate::openid_provider::clients::GrantType;
 use crate::openid_provider::clients::IdTokenClaims;
 use crate::openid_provider::redirect_uri::ApplicationType;
@@ -71,6 +72,7 @@ pub fn client(id: &str) -> Client {
         require_pushed_authorization_requests: false,
         allowed_origins: Vec::new(),
         lifetimes: ClientLifetimes::default(),
+        consent: ConsentMode::Implicit,
     }
 }
 

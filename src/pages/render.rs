@@ -29,7 +29,7 @@ use crate::pages::view::Page;
 const LAYOUT: &str = "layout.html";
 
 /// The built-in templates by file name; an operator can replace exactly these.
-pub const TEMPLATES: [(&str, &str); 7] = [
+pub const TEMPLATES: [(&str, &str); 8] = [
     (LAYOUT, include_str!("templates/layout.html")),
     ("chooser.html", include_str!("templates/chooser.html")),
     ("error.html", include_str!("templates/error.html")),
@@ -43,6 +43,7 @@ pub const TEMPLATES: [(&str, &str); 7] = [
         "account_sign_in.html",
         include_str!("templates/account_sign_in.html"),
     ),
+    ("consent.html", include_str!("templates/consent.html")),
 ];
 
 /// How large one replaced template may be: a page of text and style, far below what would slow an

@@ -10,6 +10,7 @@ use crate::pages::view::AccountSignIn;
 use crate::pages::view::Action;
 use crate::pages::view::Chooser;
 use crate::pages::view::ConfirmSignOut;
+use crate::pages::view::Consent;
 use crate::pages::view::EmailForm;
 use crate::pages::view::Error;
 use crate::pages::view::Forbidden;
@@ -130,14 +131,32 @@ pub fn samples() -> Vec<Sample> {
         rd: text("/"),
         username: text("alice"),
         error: Some(text("error")),
+        is_cancellable: true,
         request_id: text("id"),
     };
     let bare_account_sign_in = AccountSignIn {
         username: String::new(),
         error: None,
+        is_cancellable: false,
         ..account_sign_in.clone()
     };
+    let consent = Consent {
+        app: text("app"),
+        place: text("place"),
+        who: text("who"),
+        permissions: vec![text("see"), text("do")],
+        action_url: text("/consent"),
+        anti_forgery: ANTI_FORGERY.to_owned(),
+        rd: text("/"),
+        request_id: text("id"),
+    };
+    let bare_consent = Consent {
+        permissions: Vec::new(),
+        ..consent.clone()
+    };
     vec![
+        sample(&consent, Form::Guarded),
+        sample(&bare_consent, Form::Guarded),
         sample(&account_sign_in, Form::Guarded),
         sample(&bare_account_sign_in, Form::Guarded),
         sample(

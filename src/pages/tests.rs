@@ -1,6 +1,8 @@
 //! Tests of all pages: escaping, overrides, the policy.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod provider;
+
 use std::collections::BTreeMap;
 
 use crate::pages::render::Pages;
@@ -15,6 +17,7 @@ use crate::pages::view::AccountSignIn;
 use crate::pages::view::Action;
 use crate::pages::view::Chooser;
 use crate::pages::view::ConfirmSignOut;
+use crate::pages::view::Consent;
 use crate::pages::view::EmailForm;
 use crate::pages::view::Error;
 use crate::pages::view::Forbidden;
@@ -81,6 +84,17 @@ fn all(pages: &Pages, value: &str) -> Vec<String> {
             rd: value(),
             username: value(),
             error: Some(value()),
+            is_cancellable: true,
+            request_id: "request-7".to_owned() + &value(),
+        }),
+        pages.render(&Consent {
+            app: value(),
+            place: value(),
+            who: value(),
+            permissions: vec![value(), value()],
+            action_url: value(),
+            anti_forgery: value(),
+            rd: value(),
             request_id: "request-7".to_owned() + &value(),
         }),
         pages.render(&ConfirmSignOut {
@@ -281,6 +295,7 @@ fn a_form_without_its_anti_forgery_field_is_refused() {
     );
     assert!(with("chooser.html", form).is_err());
     assert!(with("account_sign_in.html", form).is_err());
+    assert!(with("consent.html", form).is_err());
 }
 
 fn account_sign_in(username: &str, error: Option<&str>) -> String {
@@ -291,6 +306,7 @@ fn account_sign_in(username: &str, error: Option<&str>) -> String {
         rd: "/oidc/authorize?x=1".to_owned(),
         username: username.to_owned(),
         error: error.map(str::to_owned),
+        is_cancellable: false,
         request_id: "r".to_owned(),
     })
 }

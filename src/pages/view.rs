@@ -116,7 +116,7 @@ pub struct ConfirmSignOut {
 }
 
 /// Asks for name and password of an account here (`account_sign_in.html`); posts `username`,
-/// `password`, `csrf` and `rd`.
+/// `password`, `csrf` and `rd`, or `cancel` with the last two.
 #[derive(Clone, Debug, Serialize)]
 pub struct AccountSignIn {
     /// The host the user wants to reach.
@@ -131,8 +131,36 @@ pub struct AccountSignIn {
     pub username: String,
     /// What was wrong with the try before.
     pub error: Option<String>,
+    /// Whether the user can go back to the app without signing in: then a button named `cancel` is there.
+    pub is_cancellable: bool,
     /// The id of the request that is answered.
     pub request_id: String,
+}
+
+/// Asks whether an app may have what it asks for (`consent.html`); posts `decision` (`allow` or `deny`),
+/// `csrf` and `rd`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Consent {
+    /// The name of the app.
+    pub app: String,
+    /// Where the answer goes: the host of the app, or the scheme of one on the user's device.
+    pub place: String,
+    /// Who is signed in, as the user knows it: a name or an e-mail address.
+    pub who: String,
+    /// What the app may then do, in words.
+    pub permissions: Vec<String>,
+    /// Where the form is posted to.
+    pub action_url: String,
+    /// The value of the hidden field `csrf`.
+    pub anti_forgery: String,
+    /// The value of the hidden field `rd`: the request that is answered.
+    pub rd: String,
+    /// The id of the request that is answered.
+    pub request_id: String,
+}
+
+impl Page for Consent {
+    const TEMPLATE: &'static str = "consent.html";
 }
 
 impl Page for AccountSignIn {

@@ -63,6 +63,8 @@ pub enum ProviderPath {
     Logout,
     /// The sign-in page of local accounts.
     SignIn,
+    /// Where the page that asks for consent sends its answer.
+    Consent,
 }
 
 impl ProviderPath {
@@ -78,6 +80,7 @@ impl ProviderPath {
         Self::Revoke,
         Self::Logout,
         Self::SignIn,
+        Self::Consent,
     ];
 
     /// The path below the issuer.
@@ -93,6 +96,7 @@ impl ProviderPath {
             Self::Revoke => "/revoke",
             Self::Logout => "/logout",
             Self::SignIn => "/sign_in",
+            Self::Consent => "/consent",
         }
     }
 
@@ -109,6 +113,7 @@ impl ProviderPath {
             Self::Revoke => "provider_revoke",
             Self::Logout => "provider_logout",
             Self::SignIn => "provider_sign_in",
+            Self::Consent => "provider_consent",
         }
     }
 }

@@ -52,9 +52,11 @@ pub enum Purpose {
     ProviderRequest,
     /// An authorization request that was pushed to our OpenID provider, in the store and over a login.
     PushedRequest,
+    /// What a user has agreed to for a client of our own provider, in the store.
+    ProviderConsent,
 }
 
-const PURPOSES: [(Purpose, &str); 13] = [
+const PURPOSES: [(Purpose, &str); 14] = [
     (Purpose::Session, "vestibule session v1"),
     (Purpose::Flow, "vestibule login flow v1"),
     (Purpose::State, "vestibule login state v1"),
@@ -68,6 +70,7 @@ const PURPOSES: [(Purpose, &str); 13] = [
     (Purpose::ProviderGrant, "vestibule provider grant v1"),
     (Purpose::ProviderRequest, "vestibule provider request v1"),
     (Purpose::PushedRequest, "vestibule pushed request v1"),
+    (Purpose::ProviderConsent, "vestibule provider consent v1"),
 ];
 
 /// The keys under `session_keys`.

@@ -220,6 +220,10 @@ pub struct ProviderClient {
     /// `[https://spa.example.com]`.
     #[schemars(extend("default" = []))]
     pub allowed_origins: Option<Vec<String>>,
+    /// Whether users are asked before it gets anything about them; the answer is remembered for a year.
+    /// For applications of others: `explicit`. Default: `implicit`.
+    #[schemars(extend("default" = "implicit"))]
+    pub consent: Option<Consent>,
     /// How long what this client is given lives. Default: as in `lifetimes` of the provider.
     pub lifetimes: Option<ClientLifetimes>,
 }
@@ -237,6 +241,17 @@ pub struct ClientLifetimes {
     /// How long a refresh token of it lives that nobody uses. Example: `8h`.
     #[schemars(extend("pattern" = DURATION))]
     pub refresh_token: Option<String>,
+}
+
+/// Whether users are asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Consent {
+    /// They are not.
+    #[default]
+    Implicit,
+    /// They are, until they have agreed.
+    Explicit,
 }
 
 /// Where an application runs.

@@ -10,6 +10,7 @@ use crate::config::tests::said;
 use crate::jose::Algorithm;
 use crate::oidc::client_authentication::ClientAuthMethod;
 use crate::openid_provider::OpenIdProviderSettings;
+use crate::openid_provider::clients::ConsentMode;
 use crate::openid_provider::clients::GrantType;
 use crate::openid_provider::settings::Login;
 use crate::openid_provider::settings::Placement;
@@ -478,6 +479,22 @@ fn nothing_else_is_at_the_issuers_address() {
         "routes[0].from",
         "this is at or below `https://wiki.example.com`, where `openid_provider` answers",
     );
+}
+
+#[test]
+fn users_are_asked_where_the_file_says_so() {
+    let asking = PROVIDER.replacen(
+        "client_secret:",
+        "consent: explicit\n      client_secret:",
+        1,
+    );
+    for (text, expected) in [
+        (PROVIDER, ConsentMode::Implicit),
+        (&asking, ConsentMode::Explicit),
+    ] {
+        let found = settings(text);
+        assert_eq!(found.clients.find("shop").unwrap().consent, expected);
+    }
 }
 
 #[test]

@@ -56,6 +56,16 @@ pub struct SignInPage<'a> {
     /// Where the redirects that follow the form may lead, besides its own origin: the origins, or the
     /// schemes, of redirect URIs.
     pub form_targets: &'a [String],
+    /// Whether there is an app to go back to without signing in.
+    pub is_cancellable: bool,
+}
+
+/// Whether `sent` is the form of this page, sent by the browser that fetched it, and says `cancel`.
+pub fn is_cancelled(call: &Call<'_>, sent: &str) -> bool {
+    call.request.method == "POST"
+        && query::parameter(sent, "cancel").is_some()
+        && !is_cross_site(call)
+        && query::parameter(sent, "csrf").is_some_and(|token| is_token(call, &token))
 }
 
 /// `GET, POST <path>?rd=&login_hint=`: the form, and what it sends.
@@ -198,6 +208,7 @@ fn form(
         rd: return_to.to_string(),
         username: username.to_owned(),
         error: error.map(str::to_owned),
+        is_cancellable: page.is_cancellable,
         request_id: call.request_id.as_str().to_owned(),
     };
     let lifetime = i64::try_from(FORM_LIFETIME.as_secs()).unwrap_or(0);
@@ -206,7 +217,7 @@ fn form(
 }
 
 /// Where `rd` wants to go, on this origin.
-fn return_to(call: &Call<'_>, parameters: &str) -> ReturnTo {
+pub fn return_to(call: &Call<'_>, parameters: &str) -> ReturnTo {
     query::parameter(parameters, "rd").map_or_else(ReturnTo::home, |wanted| {
         ReturnTo::of_parameter(&wanted, call.origin, |_| false)
     })
@@ -251,7 +262,7 @@ fn context(call: &Call<'_>, binding: &str) -> String {
 
 /// Whether the browser says that another site has sent the form. Old browsers say nothing, or `null`
 /// because our pages send no `Referer`: there the cookie decides.
-fn is_cross_site(call: &Call<'_>) -> bool {
+pub fn is_cross_site(call: &Call<'_>) -> bool {
     if let Some(site) = call.request.header("sec-fetch-site") {
         return site != "same-origin";
     }

@@ -99,6 +99,7 @@ impl Place {
             path: "/oidc/sign_in",
             host: "shop.example",
             form_targets: &["https://shop.example".to_owned()],
+            is_cancellable: true,
         };
         handle(&call, &page).await
     }

@@ -23,11 +23,13 @@ use crate::endpoints::failure::Failure;
 use crate::endpoints::openid_provider::respond;
 use crate::endpoints::query;
 use crate::openid_provider::ErrorCode;
+use crate::openid_provider::OpenIdProviderSettings;
 use crate::openid_provider::Parameters;
 use crate::openid_provider::Refusal;
 use crate::openid_provider::authorize::Way;
 use crate::openid_provider::handle::RequestUri;
 use crate::random;
+use crate::routes::ProviderPath;
 use crate::session::Purpose;
 use crate::session::RETURN_TO_BYTES_MAX;
 use crate::session::ReturnTo;
@@ -67,8 +69,7 @@ struct Carried {
 ///
 /// # Errors
 /// [`Failure`] (400): there is none of this name any more. (503): the store does not answer.
-pub async fn read(call: &Call<'_>) -> Result<Asked, Box<Failure>> {
-    let query = call.request.query.unwrap_or_default();
+pub async fn read(call: &Call<'_>, query: &str) -> Result<Asked, Box<Failure>> {
     let text = match query::parameter(query, KEPT) {
         None => query.to_owned(),
         Some(id) => {
@@ -173,12 +174,16 @@ fn opened_carried(call: &Call<'_>, sealed: &str) -> Option<Carried> {
     is_current.then_some(carried)
 }
 
-/// The place to return to after a login.
+/// The place to return to after a login, or after the user was asked.
 ///
 /// # Errors
 /// [`Failure`] (503): the request is long, and the store does not take it.
-pub async fn return_to(call: &Call<'_>, asked: &Asked) -> Result<ReturnTo, Box<Failure>> {
-    let path = call.request.path;
+pub async fn return_to(
+    call: &Call<'_>,
+    provider: &OpenIdProviderSettings,
+    asked: &Asked,
+) -> Result<ReturnTo, Box<Failure>> {
+    let path = &super::path(provider, ProviderPath::Authorize);
     let text = match asked.way {
         Way::Browser => noted(call, asked),
         Way::Pushed => sealed(call, asked),
@@ -219,6 +224,19 @@ fn sealed(call: &Call<'_>, asked: &Asked) -> String {
         &plain,
     );
     query::write(&[(PUSHED, Some(&sealed))])
+}
+
+/// The query of `place`, where that is the address of an authorization request.
+pub fn query_of<'a>(
+    call: &Call<'_>,
+    provider: &OpenIdProviderSettings,
+    place: &'a ReturnTo,
+) -> Option<&'a str> {
+    let path = place.path_on(call.origin)?;
+    let is_ours = (call.snapshot.policy.table).is_of_openid_provider(call.origin, path)
+        && path == super::path(provider, ProviderPath::Authorize);
+    let (_, query) = place.as_str().split_once('?').filter(|_| is_ours)?;
+    query.split('#').next()
 }
 
 fn opened(call: &Call<'_>, before: &str, note: &str) -> Option<Timestamp> {

@@ -15,10 +15,13 @@ use crate::endpoints::login;
 use crate::endpoints::new_session::audit_origin;
 use crate::endpoints::openid_provider::asked;
 use crate::endpoints::openid_provider::asked::Asked;
+use crate::endpoints::openid_provider::consent_form;
 use crate::endpoints::openid_provider::facts::SessionFacts;
 use crate::endpoints::openid_provider::respond;
 use crate::endpoints::query;
 use crate::endpoints::rounds;
+use crate::identity::Identity;
+use crate::oidc::scope::Scope;
 use crate::openid_provider::AuthorizationRequest;
 use crate::openid_provider::ErrorCode;
 use crate::openid_provider::OpenIdProviderSettings;
@@ -26,6 +29,9 @@ use crate::openid_provider::Parameters;
 use crate::openid_provider::Refusal;
 use crate::openid_provider::authorize;
 use crate::openid_provider::authorize::AuthorizeError;
+use crate::openid_provider::consent;
+use crate::openid_provider::consent::Known;
+use crate::openid_provider::consent::Verdict;
 use crate::openid_provider::grants::authorization_code;
 use crate::openid_provider::handle::Code;
 use crate::openid_provider::handle::GrantId;
@@ -44,8 +50,11 @@ use crate::telemetry::audit::AuditEvent;
 
 const UNAVAILABLE: Refusal = Refusal::new(
     ErrorCode::TemporarilyUnavailable,
-    "the code cannot be kept at the moment",
+    "the code or the consent cannot be kept at the moment",
 );
+
+/// The user left the sign-in page, here or at the identity provider.
+const CANCELLED: Refusal = Refusal::new(ErrorCode::AccessDenied, "the user has not logged in");
 
 /// `GET, POST /authorize`.
 pub async fn handle(
@@ -55,35 +64,153 @@ pub async fn handle(
     if call.request.method == "POST" {
         return super::as_get(call);
     }
-    let asked = asked::read(call).await?;
+    let asked = asked::read(call, call.request.query.unwrap_or_default()).await?;
+    go_on(call, provider, &asked, None).await
+}
+
+/// Answers a request. `allowed` is what its user has just agreed to, on a page that was shown for it.
+pub async fn go_on(
+    call: &Call<'_>,
+    provider: &Arc<OpenIdProviderSettings>,
+    asked: &Asked,
+    allowed: Option<&Scope>,
+) -> Result<Answer, Box<Failure>> {
+    let request = match parse(call, provider, asked).await? {
+        Parsed::Request(request) => request,
+        Parsed::Answered(answer) => return Ok(answer),
+    };
+    let live = match call.fresh_session().await? {
+        CookieState::Live(live) => {
+            let settings = &call.snapshot.policy.sessions;
+            call.gateway.sessions.touch(&live, settings, call.now);
+            Some(live)
+        }
+        CookieState::None | CookieState::Worthless | CookieState::Ended(..) => None,
+    };
+    let facts = (live.as_ref()).and_then(|live| SessionFacts::of(call, live));
+    let state = facts.as_ref().map(SessionFacts::login_state);
+    match judge::judge(&request, state, asked.at, provider, call.now) {
+        Judgement::NeedLogin(wish) => log_in(call, provider, &request, asked, wish).await,
+        Judgement::Refuse(refusal) => Ok(refused(call, provider, &request, &refusal)),
+        Judgement::Grant(authentication) => {
+            agreed(call, provider, *request, *authentication, asked, allowed).await
+        }
+    }
+}
+
+/// Tells the client that its user does not want to: to log in, or to let it have what it asks for.
+pub async fn deny(
+    call: &Call<'_>,
+    provider: &Arc<OpenIdProviderSettings>,
+    asked: &Asked,
+    denial: Denial<'_>,
+) -> Result<Answer, Box<Failure>> {
+    let request = match parse(call, provider, asked).await? {
+        Parsed::Request(request) => request,
+        Parsed::Answered(answer) => return Ok(answer),
+    };
+    let refusal = match denial {
+        Denial::OfLogin => CANCELLED,
+        Denial::OfConsent(identity) => {
+            // What was agreed to before goes too: the user has just been asked about all of it.
+            let forgotten = call.gateway.forget_consent(identity, &request.client);
+            forgotten.await.map_err(|_| Failure::store_unavailable())?;
+            consent::DENIED
+        }
+    };
+    Ok(refused(call, provider, &request, &refusal))
+}
+
+/// What a user does not want.
+pub enum Denial<'a> {
+    /// To log in.
+    OfLogin,
+    /// That the client gets what it asks for about them.
+    OfConsent(&'a Identity),
+}
+
+enum Parsed {
+    Request(Box<AuthorizationRequest>),
+    /// The client gets to know what is wrong with it.
+    Answered(Answer),
+}
+
+async fn parse(
+    call: &Call<'_>,
+    provider: &Arc<OpenIdProviderSettings>,
+    asked: &Asked,
+) -> Result<Parsed, Box<Failure>> {
     let parameters = Parameters::parse(asked.text.as_bytes());
     let parameters = parameters.map_err(|refusal| respond::shown(call, &refusal))?;
     let ring = call.gateway.provider_keys(call.snapshot, call.now).await;
     let ring = ring.map_err(|_| Failure::store_unavailable())?;
     let keys = ring.key_set(call.now);
-    let request = match authorize::parse(&parameters, asked.way, provider, &keys, call.now) {
-        Ok(request) => request,
-        Err(AuthorizeError::Shown(refusal)) => return Err(respond::shown(call, &refusal)),
+    match authorize::parse(&parameters, asked.way, provider, &keys, call.now) {
+        Ok(request) => Ok(Parsed::Request(Box::new(request))),
+        Err(AuthorizeError::Shown(refusal)) => Err(respond::shown(call, &refusal)),
         Err(AuthorizeError::SentBack { refusal, response }) => {
-            return Ok(respond::response(call, &response).because(refusal.code.as_str()));
+            let answer = respond::response(call, &response).because(refusal.code.as_str());
+            Ok(Parsed::Answered(answer))
         }
+    }
+}
+
+fn refused(
+    call: &Call<'_>,
+    provider: &OpenIdProviderSettings,
+    request: &AuthorizationRequest,
+    refusal: &Refusal,
+) -> Answer {
+    let response = request.address.error(refusal, &provider.issuer);
+    respond::response(call, &response).because(refusal.code.as_str())
+}
+
+/// Goes on with a user who will do, as far as that user agrees.
+async fn agreed(
+    call: &Call<'_>,
+    provider: &Arc<OpenIdProviderSettings>,
+    mut request: AuthorizationRequest,
+    authentication: Authentication,
+    asked: &Asked,
+    allowed: Option<&Scope>,
+) -> Result<Answer, Box<Failure>> {
+    let (gateway, snapshot) = (call.gateway, call.snapshot);
+    let identity = &authentication.identity;
+    let before = match allowed {
+        None if consent::is_remembered_for(&request) => {
+            let found = gateway.find_consent(snapshot, identity, &request.client, call.now);
+            match found.await {
+                Ok(found) => found,
+                Err(_) => return Ok(refused(call, provider, &request, &UNAVAILABLE)),
+            }
+        }
+        _ => None,
     };
-    let facts = match call.fresh_session().await? {
-        CookieState::Live(live) => {
-            let settings = &call.snapshot.policy.sessions;
-            call.gateway.sessions.touch(&live, settings, call.now);
-            SessionFacts::of(call, &live)
+    let known = allowed.map_or(Known::Before(before.as_ref()), Known::Now);
+    match consent::judge(&request, identity, known, provider) {
+        Verdict::Pass(scope) => {
+            if let Some(shown) = allowed.filter(|_| consent::is_kept_for(&request.client)) {
+                let client = &request.client;
+                let kept = gateway.remember_consent(snapshot, identity, client, shown, call.now);
+                if kept.await.is_err() {
+                    return Ok(refused(call, provider, &request, &UNAVAILABLE));
+                }
+            }
+            request.scope = scope;
+            grant(call, provider, &request, authentication).await
         }
-        CookieState::None | CookieState::Worthless | CookieState::Ended(..) => None,
-    };
-    let state = facts.as_ref().map(SessionFacts::login_state);
-    match judge::judge(&request, state, asked.at, provider, call.now) {
-        Judgement::NeedLogin(wish) => log_in(call, provider, &request, &asked, wish).await,
-        Judgement::Refuse(refusal) => {
-            let response = request.address.error(&refusal, &provider.issuer);
-            Ok(respond::response(call, &response).because(refusal.code.as_str()))
+        Verdict::Ask(scope) => {
+            let place = asked::return_to(call, provider, asked).await?;
+            Ok(consent_form::page(
+                call,
+                provider,
+                &request,
+                &authentication,
+                &scope,
+                &place,
+            ))
         }
-        Judgement::Grant(authentication) => grant(call, provider, &request, *authentication).await,
+        Verdict::Refuse(refusal) => Ok(refused(call, provider, &request, &refusal)),
     }
 }
 
@@ -114,10 +241,7 @@ async fn grant(
             let response = request.address.code(code.secret(), &provider.issuer);
             respond::response(call, &response)
         }
-        Err(_) => {
-            let response = request.address.error(&UNAVAILABLE, &provider.issuer);
-            respond::response(call, &response).because(UNAVAILABLE.code.as_str())
-        }
+        Err(_) => refused(call, provider, request, &UNAVAILABLE),
     })
 }
 
@@ -129,7 +253,7 @@ async fn log_in(
     asked: &Asked,
     wish: LoginWish,
 ) -> Result<Answer, Box<Failure>> {
-    let return_to = asked::return_to(call, asked).await?;
+    let return_to = asked::return_to(call, provider, asked).await?;
     if rounds::is_circle(call) {
         return Err(login::circle(&return_to, call).into());
     }

@@ -35,7 +35,8 @@ const fn methods(endpoint: ProviderPath) -> Option<&'static str> {
         | ProviderPath::PushedAuthorizationRequest
         | ProviderPath::Introspect
         | ProviderPath::Logout
-        | ProviderPath::SignIn => None,
+        | ProviderPath::SignIn
+        | ProviderPath::Consent => None,
     }
 }
 

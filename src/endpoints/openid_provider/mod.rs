@@ -7,6 +7,8 @@ mod asked;
 mod authorize;
 mod client_request;
 mod configuration;
+mod consent;
+mod consent_form;
 mod cross_origin;
 mod facts;
 mod introspect;
@@ -27,9 +29,11 @@ use url::Url;
 use crate::endpoints::Call;
 use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
+use crate::endpoints::openid_provider::authorize::Denial;
 use crate::openid_provider::OpenIdProviderSettings;
 use crate::openid_provider::keys::CACHE_LIFETIME;
 use crate::routes::ProviderPath;
+use crate::session::ReturnTo;
 
 pub use facts::SessionFacts;
 pub use respond::all_form_targets;
@@ -53,7 +57,8 @@ pub fn methods<'a>(endpoint: ProviderPath, call: &Call<'a>) -> &'a [&'a str] {
         ProviderPath::PushedAuthorizationRequest
         | ProviderPath::Token
         | ProviderPath::Introspect
-        | ProviderPath::Revoke => &["POST"],
+        | ProviderPath::Revoke
+        | ProviderPath::Consent => &["POST"],
     }
 }
 
@@ -78,7 +83,19 @@ pub async fn handle(call: &Call<'_>, endpoint: ProviderPath) -> Result<Answer, B
         ProviderPath::Revoke => revoke::handle(call, provider).await,
         ProviderPath::Logout => logout::handle(call, provider).await,
         ProviderPath::SignIn => sign_in::handle(call, provider).await,
+        ProviderPath::Consent => consent::handle(call, provider).await,
     }
+}
+
+/// Tells a client that its user has not logged in, where `place`, to which the login was to lead, is a
+/// request of a client. The request is read and checked once more as it was before: the answer goes where
+/// an answer to it may go. None: it is no such request, or cannot be answered any more.
+pub async fn login_cancelled(call: &Call<'_>, place: &ReturnTo) -> Option<Answer> {
+    let provider = call.snapshot.openid_provider()?;
+    let query = asked::query_of(call, provider, place)?;
+    let asked = asked::read(call, query).await.ok()?;
+    let answered = authorize::deny(call, provider, &asked, Denial::OfLogin).await;
+    answered.ok()
 }
 
 /// A POST from another site comes without our cookies, which are `Lax`. Sent on as a GET it carries them.

@@ -8,6 +8,8 @@ use crate::endpoints::account_sign_in::SignInPage;
 use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
 use crate::endpoints::openid_provider::asked;
+use crate::endpoints::openid_provider::authorize;
+use crate::endpoints::openid_provider::authorize::Denial;
 use crate::endpoints::openid_provider::respond;
 use crate::endpoints::query;
 use crate::openid_provider::Client;
@@ -24,6 +26,12 @@ pub async fn handle(
         "POST" => std::str::from_utf8(call.body).unwrap_or_default(),
         _ => call.request.query.unwrap_or_default(),
     };
+    let place = account_sign_in::return_to(call, sent);
+    let request = asked::query_of(call, provider, &place);
+    if let Some(query) = request.filter(|_| account_sign_in::is_cancelled(call, sent)) {
+        let asked = asked::read(call, query).await?;
+        return authorize::deny(call, provider, &asked, Denial::OfLogin).await;
+    }
     let wanted = query::parameter(sent, "rd").unwrap_or_default();
     let asked = asked::behind(call, &wanted).await.unwrap_or_default();
     let (client, redirect_uri) = respond::client_and_uri(provider, &asked);
@@ -37,6 +45,7 @@ pub async fn handle(
         path: call.request.path,
         host: client.map_or(host.as_str(), |client: &Arc<Client>| &client.name),
         form_targets: &form_targets,
+        is_cancellable: request.is_some(),
     };
     Ok(account_sign_in::handle(call, &page).await)
 }

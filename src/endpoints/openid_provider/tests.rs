@@ -50,6 +50,7 @@ use crate::telemetry::metrics::Metrics;
 
 mod bearer;
 mod clients;
+mod consents;
 mod pushed;
 mod tokens;
 
@@ -107,6 +108,18 @@ struct Place {
 /// One request: endpoint, method, headers, body.
 struct Sent<'a>(ProviderPath, &'a str, &'a [(&'a str, &'a str)], &'a str);
 
+/// What `file` says, which lies in `folder`.
+fn snapshot(file: &str, folder: &Path, session_key: [u8; 32]) -> Snapshot {
+    let secrets = |name: &str| match name {
+        "CORP" => Some("of-the-gateway".to_owned()),
+        "SHOP" => Some(SHOP.1.to_owned()),
+        "OTHER" => Some(OTHER.1.to_owned()),
+        _ => None,
+    };
+    let loaded = config::parse(file.as_bytes(), "gateway.yaml", folder, &secrets);
+    Snapshot::build(loaded.unwrap().settings, &[Secret::new(session_key)], None).unwrap()
+}
+
 impl Place {
     fn new() -> Self {
         Self::with_room_for(1_000)
@@ -116,18 +129,9 @@ impl Place {
         Self::of(FILE, Path::new(""), records)
     }
 
-    /// What `file` says, which lies in `folder`.
     fn of(file: &str, folder: &Path, records: usize) -> Self {
         install_crypto_provider();
-        let secrets = |name: &str| match name {
-            "CORP" => Some("of-the-gateway".to_owned()),
-            "SHOP" => Some(SHOP.1.to_owned()),
-            "OTHER" => Some(OTHER.1.to_owned()),
-            _ => None,
-        };
-        let loaded = config::parse(file.as_bytes(), "gateway.yaml", folder, &secrets);
-        let keys = [Secret::new([7; 32])];
-        let snapshot = Snapshot::build(loaded.unwrap().settings, &keys, None).unwrap();
+        let snapshot = snapshot(file, folder, [7; 32]);
         let metrics = Metrics::new(&["corp".to_owned()]);
         let store = Arc::new(MemoryStore::new(records));
         let sessions = Sessions::new(Arc::clone(&store) as Arc<dyn Store>, metrics.clone());

@@ -211,7 +211,7 @@ impl Gateway {
         self.sessions.is_used_up(&denied(jti), now).await
     }
 
-    async fn read_sealed<T: serde::de::DeserializeOwned>(
+    pub(super) async fn read_sealed<T: serde::de::DeserializeOwned>(
         &self,
         snapshot: &Snapshot,
         purpose: Purpose,
@@ -230,13 +230,13 @@ impl Gateway {
     }
 }
 
-fn seal<T: serde::Serialize>(
+pub(super) fn seal<T: serde::Serialize>(
     snapshot: &Snapshot,
     purpose: Purpose,
     key: &Key,
     value: &T,
 ) -> Vec<u8> {
-    let bytes = serde_json::to_vec(value).expect("a code and a grant are plain values");
+    let bytes = serde_json::to_vec(value).expect("codes, grants and consents are plain values");
     snapshot.keys.seal(purpose, key, random::bytes(), &bytes)
 }
 
@@ -263,7 +263,7 @@ fn index(user: &Authentication) -> Vec<Key> {
     vec![index_of_subject(provider, subject), index_of_sid(&user.sid)]
 }
 
-fn index_of_subject(provider: &str, subject: &str) -> Key {
+pub(super) fn index_of_subject(provider: &str, subject: &str) -> Key {
     hash(&[
         b"grants of subject",
         provider.as_bytes(),

@@ -1,11 +1,12 @@
-//! What our own provider remembers: its signing keys, codes, grants, pushed requests, and tokens that were
-//! taken back.
+//! What our own provider remembers: its signing keys, codes, grants, pushed requests, what users have
+//! agreed to, and tokens that were taken back.
 //!
 //! Owns how they lie in the store and how gateways on one store agree about them. What they are worth is
 //! said by `openid_provider`.
 
 pub mod bearer;
 mod client_desk;
+mod consents;
 mod grants;
 pub mod keys;
 mod pushed_requests;

@@ -154,7 +154,11 @@ impl<'a> Rp<'a> {
     pub fn fill_in(&mut self, page: &Response) -> Response {
         let is_form = page.text().contains("name=\"password\"");
         assert!(is_form, "nobody is asked to log in: {}", page.text());
-        provider::sign_in(self.world, &mut self.browser, page, "alice")
+        let signed_in = provider::sign_in(self.world, &mut self.browser, page, "alice");
+        if !signed_in.text().contains("name=\"decision\"") {
+            return signed_in;
+        }
+        provider::consent::decide(self.world, &mut self.browser, &signed_in, "allow")
     }
 
     /// Sends a request; nobody may be asked anything.

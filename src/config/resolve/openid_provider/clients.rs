@@ -19,6 +19,7 @@ use crate::openid_provider::Client;
 use crate::openid_provider::RedirectUri;
 use crate::openid_provider::SecretHash;
 use crate::openid_provider::clients::ClientAuthentication;
+use crate::openid_provider::clients::ConsentMode;
 use crate::openid_provider::clients::GrantType;
 use crate::openid_provider::clients::IdTokenClaims;
 use crate::openid_provider::redirect_uri::ApplicationType;
@@ -160,6 +161,10 @@ fn client(
         require_pushed_authorization_requests: must_push,
         allowed_origins: origins(context, &path.key("allowed_origins"), raw.allowed_origins),
         lifetimes,
+        consent: match raw.consent.unwrap_or_default() {
+            raw::Consent::Implicit => ConsentMode::Implicit,
+            raw::Consent::Explicit => ConsentMode::Explicit,
+        },
     })
 }
 
