@@ -1,7 +1,9 @@
-//! Sessions, for administrators: who is logged in, and ending it.
+//! Sessions, for administrators: who is logged in, what users have granted offline, and ending it.
 //!
 //! A session is named by its key in the store, the hash of the id in its cookie: with it nobody gets in.
 //! Tokens are never shown. Ending is local: what the identity provider has given out is revoked there.
+//! Whoever is put out by an administrator is out: what was granted offline ends too, unless it is told
+//! to be kept.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -11,10 +13,14 @@ use serde_json::Value;
 use serde_json::json;
 use url::form_urlencoded;
 
+use crate::accounts::IDENTITY_PROVIDER;
 use crate::clock;
 use crate::clock::Timestamp;
 use crate::gateway::Gateway;
 use crate::gateway::Snapshot;
+use crate::gateway::provider::Holder;
+use crate::gateway::provider::sid;
+use crate::identity::Identity;
 use crate::session::Session;
 use crate::session::SessionKey;
 use crate::store::Record;
@@ -36,6 +42,19 @@ pub struct Filter {
     subject: Option<String>,
     session: Option<SessionKey>,
     limit: Option<usize>,
+    offline: Offline,
+}
+
+/// What becomes of what the users have granted offline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Offline {
+    /// It ends.
+    #[default]
+    Ended,
+    /// It stays.
+    Kept,
+    /// It ends, and all that is remembered of the person goes.
+    Forgotten,
 }
 
 impl Filter {
@@ -67,9 +86,17 @@ impl Filter {
                     let problem = || format!("`limit` is not a number from 1 to {LISTED_MAX}");
                     filter.limit = Some(limit.ok_or_else(problem)?);
                 }
+                "offline" => {
+                    filter.offline = match &*value {
+                        "keep" => Offline::Kept,
+                        "forget" => Offline::Forgotten,
+                        _ => return Err("`offline` is neither `keep` nor `forget`".to_owned()),
+                    };
+                }
                 _ => {
                     return Err(
-                        "expected `user`, `idp`, `subject`, `session` or `limit`".to_owned()
+                        "expected `user`, `idp`, `subject`, `session`, `limit` or `offline`"
+                            .to_owned(),
                     );
                 }
             }
@@ -84,24 +111,70 @@ impl Filter {
             || self.session.is_some()
     }
 
+    /// Whether a person is named, by what a person is, and nothing else.
+    fn names_one_person(&self) -> bool {
+        self.idp.is_some()
+            && self.subject.is_some()
+            && self.user.is_none()
+            && self.session.is_none()
+    }
+
     fn admits(&self, key: SessionKey, session: &Session) -> bool {
-        let identity = &session.identity;
+        self.session.is_none_or(|wanted| wanted == key) && self.admits_person(&session.identity)
+    }
+
+    fn admits_person(&self, identity: &Identity) -> bool {
         let is = |wanted: &Option<String>, found: &str| {
             wanted.as_ref().is_none_or(|wanted| wanted == found)
         };
         is(&self.user, &identity.user)
             && is(&self.idp, &identity.identity_provider)
             && is(&self.subject, &identity.subject)
-            && self.session.is_none_or(|wanted| wanted == key)
+    }
+
+    /// Whether a grant is meant that was made in the login `sid`.
+    fn admits_grant(&self, identity: &Identity, of_login: &str) -> bool {
+        (self.session.as_ref()).is_none_or(|wanted| sid(wanted) == of_login)
+            && self.admits_person(identity)
+    }
+
+    /// Whose grants may be meant.
+    fn holders<'a>(&'a self, snapshot: &'a Snapshot) -> Vec<Holder<'a>> {
+        if let Some(key) = self.session {
+            return vec![Holder::Login(key)];
+        }
+        if let Some(user) = &self.user {
+            return vec![Holder::User(user)];
+        }
+        let of = |provider: &'a str| match &self.subject {
+            Some(subject) => Holder::Subject(provider, subject),
+            None => Holder::IdentityProvider(provider),
+        };
+        self.providers(snapshot).into_iter().map(of).collect()
+    }
+
+    /// The identity providers that are meant.
+    fn providers<'a>(&'a self, snapshot: &'a Snapshot) -> Vec<&'a str> {
+        if let Some(idp) = &self.idp {
+            // Also one that is no longer in the file: its sessions may be in the store still.
+            return vec![idp];
+        }
+        let known = snapshot.settings.identity_providers.iter();
+        let mut providers: Vec<&str> = known.map(|provider| &*provider.id).collect();
+        providers.push(IDENTITY_PROVIDER);
+        providers
     }
 }
 
 /// An answer: its status and its JSON.
 pub type Told = (StatusCode, Value);
 
-/// Lists sessions.
+/// Lists sessions, and what was granted offline.
 pub async fn list(gateway: &Gateway, query: &str) -> Told {
     let filter = match Filter::parse(query) {
+        Ok(filter) if filter.offline != Offline::default() => {
+            return refused("`offline` is for revocations");
+        }
         Ok(filter) => filter,
         Err(problem) => return refused(&problem),
     };
@@ -135,10 +208,49 @@ pub async fn list(gateway: &Gateway, query: &str) -> Told {
             "expires_at": session.expires_at(settings, record.last_seen),
         }));
     }
+    let (offline, has_more_offline) = match offline(gateway, &snapshot, &filter, limit, now).await {
+        Ok(found) => found,
+        Err(error) => return unavailable(&error),
+    };
+    has_more |= has_more_offline;
     (
         StatusCode::OK,
-        json!({"sessions": sessions, "more": has_more}),
+        json!({"sessions": sessions, "offline": offline, "more": has_more}),
     )
+}
+
+/// What was granted offline, and whether there is more of it than `limit`.
+async fn offline(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    filter: &Filter,
+    limit: usize,
+    now: Timestamp,
+) -> Result<(Vec<Value>, bool), StoreError> {
+    let mut grants = Vec::new();
+    for holder in filter.holders(snapshot) {
+        for key in gateway.holdings(holder).await? {
+            let found = gateway.offline_grant(snapshot, &key, now).await?;
+            let meant = found.filter(|grant| {
+                let user = &grant.authentication;
+                filter.admits_grant(&user.identity, &user.sid)
+            });
+            let Some(grant) = meant else { continue };
+            if grants.len() == limit {
+                return Ok((grants, true));
+            }
+            let identity = &grant.authentication.identity;
+            grants.push(json!({
+                "client_id": grant.client_id,
+                "user": identity.user,
+                "subject": identity.subject,
+                "idp": identity.identity_provider,
+                "scope": grant.scope,
+                "expires_at": grant.expires_at,
+            }));
+        }
+    }
+    Ok((grants, false))
 }
 
 /// Ends sessions, of somebody: all of them are never meant.
@@ -147,6 +259,9 @@ pub async fn revoke(gateway: &Gateway, query: &str, client_address: Option<IpAdd
         Ok(filter) if filter.limit.is_some() => return refused("`limit` is for lists"),
         Ok(filter) if !filter.names_somebody() => {
             return refused("expected `user`, `idp`, `subject` or `session`");
+        }
+        Ok(filter) if filter.offline == Offline::Forgotten && !filter.names_one_person() => {
+            return refused("who is forgotten is named by `idp` and `subject`");
         }
         Ok(filter) => filter,
         Err(problem) => return refused(&problem),
@@ -163,12 +278,51 @@ pub async fn revoke(gateway: &Gateway, query: &str, client_address: Option<IpAdd
             }
             gateway.sessions.end_grants_with(&[key.0]).await?;
         }
-        Ok(count)
+        if filter.offline == Offline::Kept {
+            return Ok((count, 0));
+        }
+        // After the sessions: nothing new is granted then.
+        let mut offline = 0;
+        for holder in filter.holders(&snapshot) {
+            let is_meant = |identity: &Identity, sid: &str| filter.admits_grant(identity, sid);
+            let ended = gateway
+                .end_holdings(&snapshot, holder, is_meant, now)
+                .await?;
+            for identity in &ended {
+                tell_offline(identity, client_address);
+            }
+            offline += ended.len();
+        }
+        if let (Offline::Forgotten, Some(idp), Some(subject)) =
+            (filter.offline, &filter.idp, &filter.subject)
+        {
+            gateway.forget_subject(idp, subject).await?;
+        }
+        Ok((count, offline))
     };
     match ended.await {
-        Ok(count) => (StatusCode::OK, json!({"revoked": count})),
+        Ok((count, offline)) => {
+            let told = json!({"revoked": count, "offline": offline});
+            (StatusCode::OK, told)
+        }
         Err(error) => unavailable(&error),
     }
+}
+
+fn tell_offline(identity: &Identity, client_address: Option<IpAddr>) {
+    let person = audit::Person {
+        subject: &identity.subject,
+        user: &identity.user,
+    };
+    AuditEvent::OfflineAccessEnded {
+        person,
+        cause: SessionEnd::Revoked,
+    }
+    .emit(&audit::Origin {
+        request_id: None,
+        client_address,
+        idp: Some(&identity.identity_provider),
+    });
 }
 
 fn tell(session: &Session, client_address: Option<IpAddr>) {
@@ -201,15 +355,8 @@ async fn candidates(
     if let Some(user) = &filter.user {
         return sessions.keys_of_user(user).await;
     }
-    let mut providers: Vec<&str> = (snapshot.settings.identity_providers.iter())
-        .map(|provider| &*provider.id)
-        .collect();
-    if let Some(idp) = &filter.idp {
-        // Also one that is no longer in the file: its sessions may be in the store still.
-        providers = vec![idp];
-    }
     let mut keys = Vec::new();
-    for provider in providers {
+    for provider in filter.providers(snapshot) {
         keys.extend(
             sessions
                 .keys_of(provider, filter.subject.as_deref())
@@ -263,6 +410,9 @@ mod tests {
             "limit=1001",
             "limit=x",
             "user=alice&idp",
+            "user=alice&offline=",
+            "user=alice&offline=forgot",
+            "user=alice&offline=keep&offline=forget",
         ] {
             assert!(Filter::parse(query).is_err(), "{query}");
         }

@@ -33,7 +33,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// What to do with sessions.
 #[derive(Debug, Subcommand)]
 pub enum SessionCommand {
-    /// Lists sessions, those of anybody or of some.
+    /// Lists sessions and what was granted offline, of anybody or of some.
     List {
         #[command(flatten)]
         whose: Whose,
@@ -43,12 +43,19 @@ pub enum SessionCommand {
         #[command(flatten)]
         gateway: Running,
     },
-    /// Ends sessions: the next request of each is without one, and what it has open is closed. Tokens
-    /// stay valid at the identity provider until it revokes them.
+    /// Ends sessions: the next request of each is without one, and what it has open is closed. What
+    /// their users have granted to apps offline ends too. Tokens stay valid at the identity provider
+    /// until it revokes them.
     #[command(group = clap::ArgGroup::new("whose").args(["user", "idp", "subject", "session"]).required(true).multiple(true))]
     Revoke {
         #[command(flatten)]
         whose: Whose,
+        /// Leaves to apps what was granted to them offline.
+        #[arg(long, conflicts_with = "forget")]
+        keep_offline: bool,
+        /// Removes all that is remembered of the person: codes, grants and consents too.
+        #[arg(long, requires = "idp", requires = "subject", conflicts_with_all = ["user", "session"])]
+        forget: bool,
         #[command(flatten)]
         gateway: Running,
     },
@@ -106,14 +113,26 @@ struct Listed {
 }
 
 #[derive(Deserialize)]
+struct ListedGrant {
+    client_id: String,
+    user: String,
+    subject: String,
+    idp: String,
+    scope: String,
+    expires_at: Timestamp,
+}
+
+#[derive(Deserialize)]
 struct List {
     sessions: Vec<Listed>,
+    offline: Vec<ListedGrant>,
     more: bool,
 }
 
 #[derive(Deserialize)]
 struct Revoked {
     revoked: u64,
+    offline: u64,
 }
 
 #[derive(Deserialize)]
@@ -123,15 +142,35 @@ struct Refusal {
 
 /// Asks the gateway and prints what it says.
 pub fn session(command: &SessionCommand) -> ExitCode {
-    let (method, whose, limit, gateway) = match command {
+    let (method, query, gateway) = match command {
         SessionCommand::List {
             whose,
             limit,
             gateway,
-        } => (Method::GET, whose, *limit, gateway),
-        SessionCommand::Revoke { whose, gateway } => (Method::DELETE, whose, None, gateway),
+        } => {
+            let limit = limit.map(|limit| limit.to_string());
+            let query = whose.query(&[("limit", limit.as_deref())]);
+            (Method::GET, query, gateway)
+        }
+        SessionCommand::Revoke {
+            whose,
+            keep_offline,
+            forget,
+            gateway,
+        } => {
+            let offline = match (keep_offline, forget) {
+                (true, _) => Some("keep"),
+                (_, true) => Some("forget"),
+                _ => None,
+            };
+            (
+                Method::DELETE,
+                whose.query(&[("offline", offline)]),
+                gateway,
+            )
+        }
     };
-    let path = format!("/admin/v1/sessions?{}", whose.query(limit));
+    let path = format!("/admin/v1/sessions?{query}");
     let print = match method {
         Method::GET => table,
         _ => count,
@@ -186,7 +225,7 @@ fn place(gateway: &Running) -> Result<(SocketAddr, PathBuf), ExitCode> {
 }
 
 impl Whose {
-    fn query(&self, limit: Option<u16>) -> String {
+    fn query(&self, more: &[(&str, Option<&str>)]) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         let named = [
             ("user", &self.user),
@@ -199,8 +238,10 @@ impl Whose {
                 query.append_pair(name, value);
             }
         }
-        if let Some(limit) = limit {
-            query.append_pair("limit", &limit.to_string());
+        for (name, value) in more {
+            if let Some(value) = value {
+                query.append_pair(name, value);
+            }
         }
         query.finish()
     }
@@ -255,10 +296,21 @@ fn reached(address: IpAddr) -> IpAddr {
 
 fn count(body: &[u8]) -> Result<String, String> {
     let answer: Revoked = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    Ok(match answer.revoked {
-        1 => "1 session has ended\n".to_owned(),
-        count => format!("{count} sessions have ended\n"),
+    let sessions = counted(answer.revoked, "session");
+    Ok(match answer.offline {
+        0 => format!("{sessions} ended\n"),
+        offline => format!(
+            "{sessions} ended; {} ended that would have outlived them\n",
+            counted(offline, "grant")
+        ),
     })
+}
+
+fn counted(count: u64, what: &str) -> String {
+    match count {
+        1 => format!("1 {what} has"),
+        count => format!("{count} {what}s have"),
+    }
 }
 
 fn table(body: &[u8]) -> Result<String, String> {
@@ -288,6 +340,22 @@ fn table(body: &[u8]) -> Result<String, String> {
         ]);
     }
     let mut text = aligned(&rows);
+    if !list.offline.is_empty() {
+        let heads = ["USER", "IDP", "SUBJECT", "APP", "GRANTED OFFLINE", "ENDS"];
+        let mut rows = vec![heads.map(str::to_owned)];
+        for one in &list.offline {
+            rows.push([
+                plain(&one.user),
+                plain(&one.idp),
+                plain(&one.subject),
+                plain(&one.client_id),
+                plain(&one.scope),
+                format!("in {}", rough(one.expires_at.since(now))),
+            ]);
+        }
+        text.push('\n');
+        text.push_str(&aligned(&rows));
+    }
     if list.more {
         text.push_str("there are more: name a user, or a larger --limit\n");
     }
@@ -345,10 +413,26 @@ mod tests {
         let body = serde_json::json!({"sessions": [{
             "session": "ab", "user": "eve\u{1b}[2J\n", "subject": "s", "idp": "corp",
             "origin": "https://a.example", "created_at": 0, "last_seen": 0, "expires_at": 0,
+        }], "offline": [{
+            "client_id": "shop", "user": "eve\u{1b}[2J\n", "subject": "s", "idp": "corp",
+            "scope": "openid", "expires_at": 0,
         }], "more": true});
         let text = table(body.to_string().as_bytes()).expect("it is a list");
         assert!(!text.contains('\u{1b}'));
-        assert_eq!(text.lines().count(), 3);
+        assert_eq!(text.lines().count(), 6);
+    }
+
+    #[test]
+    fn what_has_ended_is_counted() {
+        let told = |revoked: u64, offline: u64| {
+            let body = serde_json::json!({"revoked": revoked, "offline": offline});
+            count(body.to_string().as_bytes()).expect("it is a count")
+        };
+        assert_eq!(told(1, 0), "1 session has ended\n");
+        assert_eq!(
+            told(2, 1),
+            "2 sessions have ended; 1 grant has ended that would have outlived them\n"
+        );
     }
 
     #[test]

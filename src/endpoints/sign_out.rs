@@ -122,6 +122,8 @@ pub async fn at_provider(
     let tokens = &session.tokens;
     // With the refresh token the access tokens that came by it end too.
     let revoked = match (&tokens.refresh_token, &tokens.access_token) {
+        // Some providers end the refresh token with the access token.
+        _ if is_kept(call, live).await => None,
         (Some(token), _) => Some((token, RevokedToken::Refresh)),
         (None, Some(token)) => Some((token, RevokedToken::Access)),
         (None, None) => None,
@@ -152,6 +154,19 @@ pub async fn at_provider(
         logout_hint: None,
     };
     Some(end_session_url(endpoint, request))
+}
+
+/// Whether the tokens are needed for what the user has granted offline, which a sign-out does not end.
+async fn is_kept(call: &Call<'_>, live: &LiveSession) -> bool {
+    if call.snapshot.openid_provider().is_none() {
+        return false;
+    }
+    let kept = (call.gateway)
+        .find_kept_login(call.snapshot, &sid(&live.key), call.now)
+        .await;
+    // Where the store cannot say, the tokens are left alone: they end by themselves, and what was granted
+    // offline cannot be given back.
+    !matches!(kept, Ok(None))
 }
 
 /// Nothing is left to be ended: the browser goes where it wanted to, or to the signed-out page.

@@ -25,6 +25,8 @@ use arc_swap::ArcSwap;
 pub use account_desk::AccountDesk;
 pub use account_desk::SignInRefusal;
 pub use assertion::Assertions;
+pub use refresh::Keeping;
+pub use refresh::Recheck;
 pub use refresh::Wish;
 pub use sessions::Sessions;
 pub use snapshot::Snapshot;
@@ -37,6 +39,7 @@ use crate::decision::SessionFact;
 use crate::gateway::provider::ClientDesk;
 use crate::gateway::provider::OwnTokens;
 use crate::gateway::provider::keys::ProviderKeys;
+use crate::gateway::refresh::Rechecks;
 use crate::gateway::refresh::Refreshes;
 use crate::session::SessionId;
 use crate::telemetry::metrics::Metrics;
@@ -54,6 +57,7 @@ pub struct Gateway {
     /// Signed statements about users.
     pub assertions: Assertions,
     refreshes: Refreshes,
+    rechecks: Rechecks,
     provider_keys: ProviderKeys,
     own_tokens: OwnTokens,
     /// Clients of our provider that prove who they are.
@@ -72,6 +76,7 @@ impl Gateway {
             account_desk: AccountDesk::default(),
             assertions: Assertions::default(),
             refreshes: Refreshes::default(),
+            rechecks: Rechecks::default(),
             provider_keys: ProviderKeys::default(),
             own_tokens: OwnTokens::default(),
             client_desk: ClientDesk::default(),

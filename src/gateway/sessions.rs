@@ -326,7 +326,8 @@ impl Sessions {
     /// # Errors
     /// [`StoreError`] when the store does not answer.
     pub async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.store.sweep(now, limit).await
+        let swept = self.store.sweep(now, limit).await;
+        swept.inspect(|count| self.metrics.store_swept(*count))
     }
 
     /// Takes one session out of the cache; it is read from the store again.

@@ -30,6 +30,8 @@ pub struct OpenIdProviderSettings {
     pub issuer: String,
     /// How users log in.
     pub login: Login,
+    /// How long the identity provider's word about a user counts when a client refreshes; none: for ever.
+    pub recheck: Option<Duration>,
     /// How long what we issue lives.
     pub lifetimes: Lifetimes,
     /// Scopes beyond [`STANDARD_SCOPES`].

@@ -95,6 +95,7 @@ pub fn provider() -> OpenIdProviderSettings {
     OpenIdProviderSettings {
         issuer: ISSUER.to_owned(),
         login: Login::IdentityProviders(vec![Arc::from("corp")]),
+        recheck: None,
         lifetimes: Lifetimes::default(),
         scopes: BTreeMap::from([
             ("orders.read".to_owned(), api(API)),

@@ -54,9 +54,11 @@ pub enum Purpose {
     PushedRequest,
     /// What a user has agreed to for a client of our own provider, in the store.
     ProviderConsent,
+    /// A login in the store that outlives its session, because something was granted offline.
+    KeptLogin,
 }
 
-const PURPOSES: [(Purpose, &str); 14] = [
+const PURPOSES: [(Purpose, &str); 15] = [
     (Purpose::Session, "vestibule session v1"),
     (Purpose::Flow, "vestibule login flow v1"),
     (Purpose::State, "vestibule login state v1"),
@@ -71,6 +73,7 @@ const PURPOSES: [(Purpose, &str); 14] = [
     (Purpose::ProviderRequest, "vestibule provider request v1"),
     (Purpose::PushedRequest, "vestibule pushed request v1"),
     (Purpose::ProviderConsent, "vestibule provider consent v1"),
+    (Purpose::KeptLogin, "vestibule kept login v1"),
 ];
 
 /// The keys under `session_keys`.

@@ -90,6 +90,13 @@ pub enum AuditEvent<'a> {
         /// Why.
         cause: SessionEnd,
     },
+    /// What a user had granted offline ended without the user asking.
+    OfflineAccessEnded {
+        /// Who had granted it.
+        person: Person<'a>,
+        /// Why.
+        cause: SessionEnd,
+    },
     /// Our own provider gave a client a code for a user.
     CodeIssued {
         /// The `client_id`.
@@ -178,6 +185,12 @@ impl AuditEvent<'_> {
             },
             Self::SessionEnded { person, cause } => Told {
                 event: "session_ended",
+                person: Some(person),
+                reason: Some(cause.as_str()),
+                ..nothing
+            },
+            Self::OfflineAccessEnded { person, cause } => Told {
+                event: "offline_access_ended",
                 person: Some(person),
                 reason: Some(cause.as_str()),
                 ..nothing
@@ -288,6 +301,16 @@ mod tests {
                 cause: SessionEnd::Revoked,
             },
             json!({"event": "session_ended", "subject": "s1", "user": "alice", "reason": "revoked"}),
+        );
+        check(
+            AuditEvent::OfflineAccessEnded {
+                person,
+                cause: SessionEnd::RefreshRefused,
+            },
+            json!({
+                "event": "offline_access_ended", "subject": "s1", "user": "alice",
+                "reason": "refresh_refused",
+            }),
         );
     }
 

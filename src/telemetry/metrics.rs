@@ -132,6 +132,7 @@ struct Inner {
     config_reloads: CounterFamily,
     sessions_cached: Gauge,
     store_errors: Counter,
+    store_swept: Counter,
     streams_closed: Counter,
     upstream_errors: Vec<Counter>,
     tls_certificate_expiry: GaugeFamily,
@@ -194,6 +195,12 @@ impl Metrics {
             "Failures of the store",
             store_errors.clone(),
         );
+        let store_swept = Counter::default();
+        registry.register(
+            "store_swept",
+            "Entries that had ended and were removed from the store",
+            store_swept.clone(),
+        );
         let streams_closed = Counter::default();
         registry.register(
             "streams_closed",
@@ -231,6 +238,7 @@ impl Metrics {
             config_reloads,
             sessions_cached,
             store_errors,
+            store_swept,
             streams_closed,
             upstream_errors: handles(
                 &upstream_errors,
@@ -328,6 +336,11 @@ impl Metrics {
     /// Counts a failure of the store.
     pub fn store_error(&self) {
         self.0.store_errors.inc();
+    }
+
+    /// Counts entries that had ended and were removed from the store.
+    pub fn store_swept(&self, count: usize) {
+        self.0.store_swept.inc_by(count as u64);
     }
 
     /// Counts a request that was ended with its session.

@@ -66,7 +66,7 @@ fn is_alive(world: &World, browser: &Browser) -> bool {
     browser.clone().get(&world.app("/x")).status == 200
 }
 
-fn command(world: &World, arguments: &[&str]) -> Output {
+pub fn command(world: &World, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vestibule"))
         .arg("session")
         .args(arguments)
@@ -218,9 +218,15 @@ fn a_revoked_user_is_out_everywhere_and_nobody_else() {
         "DELETE",
         "/admin/v1/sessions?user=alice&subject=sub-bob",
     );
-    assert_eq!((answer.status, answer.json()), (200, json!({"revoked": 0})));
+    assert_eq!(
+        (answer.status, answer.json()),
+        (200, json!({"revoked": 0, "offline": 0}))
+    );
     let answer = authorized(&world, "DELETE", "/admin/v1/sessions?user=alice");
-    assert_eq!((answer.status, answer.json()), (200, json!({"revoked": 2})));
+    assert_eq!(
+        (answer.status, answer.json()),
+        (200, json!({"revoked": 2, "offline": 0}))
+    );
     assert!(raw.rest().starts_with(b"\x88\x13\x03\xf0"));
     assert!(!alice.iter().any(|browser| is_alive(&world, browser)));
     assert!(is_alive(&world, &bob));
@@ -268,7 +274,7 @@ fn the_command_line_lists_and_revokes() {
     let revoked = command(&world, &["revoke", "--idp", "corp", "--json"]);
     assert_eq!(
         String::from_utf8_lossy(&revoked.stdout).trim(),
-        r#"{"revoked":1}"#
+        r#"{"revoked":1,"offline":0}"#
     );
     assert!(!is_alive(&world, &bob));
     // Without the configuration file, whose secrets an administrator's shell may not have.

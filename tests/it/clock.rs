@@ -42,10 +42,13 @@ impl Clock {
     }
 
     fn world(&self) -> World {
-        World::with(&Setup {
-            environment: self.environment(),
-            ..Setup::default()
-        })
+        World::with(&self.rules(Setup::default()))
+    }
+
+    /// `setup` for a program that goes by this clock.
+    pub fn rules(&self, mut setup: Setup) -> Setup {
+        setup.environment.extend(self.environment());
+        setup
     }
 }
 

@@ -34,6 +34,7 @@ mod lifetimes;
 mod logout;
 mod native;
 mod par;
+mod recheck;
 mod scopes;
 mod shared_keys;
 mod userinfo;

@@ -75,6 +75,8 @@ pub use route::Validation;
 
 /// What a duration looks like, for editors.
 const DURATION: &str = "^[0-9]+(ms|s|m|h|d)$";
+/// The same, or `never`.
+const DURATION_OR_NEVER: &str = "^([0-9]+(ms|s|m|h|d)|never)$";
 /// What a size looks like, for editors.
 const SIZE: &str = "^[0-9]+(B|kB|MB|GB|KiB|MiB|GiB)$";
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::config::raw::Allow;
 use crate::config::raw::DURATION;
+use crate::config::raw::DURATION_OR_NEVER;
 use crate::config::raw::FileReference;
 use crate::config::raw::SecretReference;
 
@@ -19,7 +20,7 @@ pub struct OpenidProvider {
     /// host. https, or http on a loopback host. Example: `https://sso.example.com/oidc`.
     #[schemars(required)]
     pub issuer: Option<String>,
-    /// How its users log in: one of the two keys. Needed.
+    /// How its users log in: `identity_providers` or `accounts`. Needed.
     pub login: Option<ProviderLogin>,
     /// Accounts of its own. Needed with `login: {accounts: local}`, and only there.
     pub accounts: Option<Vec<Account>>,
@@ -44,13 +45,17 @@ pub struct OpenidProvider {
 /// How users of the provider log in.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+#[schemars(extend("minProperties" = 1))]
 pub struct ProviderLogin {
     /// Ids of the identity providers at which its users log in: with one they go straight there, with
     /// several a page lets them choose. Example: `[corp]`.
     pub identity_providers: Option<Vec<String>>,
     /// `local`: against the accounts under `accounts`.
     pub accounts: Option<AccountsLogin>,
+    /// How long the word of the identity provider counts for what was granted offline: a refresh after
+    /// that asks it first, and ends where it refuses. From `1m` to `24h`, or `never`. Default: `15m`.
+    #[schemars(extend("pattern" = DURATION_OR_NEVER, "default" = "15m"))]
+    pub recheck: Option<String>,
 }
 
 /// Which accounts.

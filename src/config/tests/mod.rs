@@ -16,6 +16,7 @@ mod hostile;
 mod identity_providers;
 mod openid_provider;
 mod process;
+mod recheck;
 mod reference;
 mod routes;
 mod sessions;

@@ -27,7 +27,7 @@ use crate::telemetry::audit::AuditEvent;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// When the store is down, clients should come back this many seconds later.
+/// When the store or an identity provider is down, clients should come back this many seconds later.
 const RETRY_AFTER_SECONDS: u64 = 10;
 
 /// A request of a client.
@@ -74,6 +74,9 @@ impl Refused {
                 if refusal.code == ErrorCode::InvalidClient {
                     // RFC 9110 section 15.5.2: there is no 401 without it.
                     answer.insert("www-authenticate", "Basic realm=\"token\"");
+                }
+                if refusal.code == ErrorCode::TemporarilyUnavailable {
+                    answer = retry_after(answer, RETRY_AFTER_SECONDS);
                 }
                 answer.because(refusal.code.as_str())
             }

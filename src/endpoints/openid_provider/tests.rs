@@ -74,7 +74,7 @@ routes:
     allow: [{scopes: [orders.read]}]
 openid_provider:
   issuer: https://sso.example/oidc
-  login: {identity_providers: [corp]}
+  login: {identity_providers: [corp], recheck: never}
   signing: {algorithm: ES256}
   scopes:
     orders.read: {audience: https://api.example}

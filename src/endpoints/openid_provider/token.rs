@@ -1,7 +1,8 @@
 //! The token endpoint: codes, refresh tokens and the names of clients for tokens.
 //!
 //! Owns the order of things: tokens are made, what they rest on is written, and only then they are sent.
-//! Whoever cannot write sends nothing.
+//! Whoever cannot write sends nothing. A refresh asks the identity provider about the user, where its word
+//! is old, after the refresh token has proved good and before it is used up.
 
 use std::sync::Arc;
 
@@ -16,11 +17,14 @@ use crate::endpoints::openid_provider::client_request::ClientRequest;
 use crate::endpoints::openid_provider::client_request::Refused;
 use crate::endpoints::openid_provider::cross_origin;
 use crate::endpoints::openid_provider::user;
+use crate::gateway::Keeping;
+use crate::gateway::Recheck;
 use crate::jose::Algorithm;
 use crate::jose::SigningKey;
 use crate::jose::sign::SignError;
 use crate::oidc::scope::Scope;
 use crate::openid_provider::Client;
+use crate::openid_provider::ErrorCode;
 use crate::openid_provider::OpenIdProviderSettings;
 use crate::openid_provider::Refusal;
 use crate::openid_provider::clients::GrantType;
@@ -51,6 +55,16 @@ use crate::telemetry::audit::AuditEvent;
 /// How often a refresh is tried that others get in the way of. The second try sees their rotation and
 /// changes nothing, so more are needed only where the store is slower than many clients of one grant.
 const TRIES_MAX: usize = 5;
+
+/// The identity provider lets the user in no more.
+const DISMISSED: GrantRefusal = GrantRefusal {
+    refusal: Refusal::invalid_grant("the identity provider has ended the login of the user"),
+    consequence: Consequence::EndGrant,
+};
+const UNREACHABLE: Refusal = Refusal::new(
+    ErrorCode::TemporarilyUnavailable,
+    "the identity provider cannot be asked about the user at the moment",
+);
 
 /// What all answers to one request are made with.
 struct Desk<'a> {
@@ -163,6 +177,13 @@ impl Desk<'_> {
         };
         let (grant, issuance) = (&redemption.grant, &redemption.issuance);
         let response = self.tokens(grant, issuance, Some(code))?;
+        if grant.is_offline()
+            && self.provider.recheck.is_some()
+            && gateway.keep_login(snapshot, grant).await? == Keeping::SessionOver
+        {
+            let description = "the session of the user has ended";
+            return Err(Refusal::invalid_grant(description).into());
+        }
         let used = gateway.use_code(
             snapshot,
             (code, found.version),
@@ -189,6 +210,7 @@ impl Desk<'_> {
             now,
             ..
         } = self.call;
+        let mut recheck = self.provider.recheck;
         for _ in 0..TRIES_MAX {
             let RefreshToken { grant, .. } = presented.token;
             let found = gateway.find_grant(snapshot, grant, *now).await?;
@@ -207,6 +229,17 @@ impl Desk<'_> {
                 Ok(rotation) => rotation,
                 Err(refusal) => return Err(self.refused(refusal, grant).await),
             };
+            // Once: the call may take long, and it must not be begun again by a short `recheck`.
+            if let Some(every) = recheck.take() {
+                let sid = &found.value.authentication.sid;
+                match gateway.recheck(sid, every).await {
+                    Recheck::Fresh => (),
+                    // Who the user is may have changed, and the grant too.
+                    Recheck::Confirmed => continue,
+                    Recheck::Refused => return Err(self.refused(DISMISSED, grant).await),
+                    Recheck::Unavailable => return Err(UNREACHABLE.into()),
+                }
+            }
             let response = self.tokens(&rotation.grant, &rotation.issuance, None)?;
             let is_written = rotation.is_retry
                 || gateway

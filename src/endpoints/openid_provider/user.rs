@@ -34,8 +34,8 @@ pub(super) fn of_code(
 }
 
 /// Who the user of a grant is now; none: the account is gone or not active. For somebody from an identity
-/// provider that is what the newest of their sessions here knows, which was renewed there, or else what the
-/// grant remembers.
+/// provider that is what the newest of their sessions here knows, which was renewed there, or the kept
+/// login, or else what the grant remembers.
 ///
 /// # Errors
 /// [`StoreError`] when the store does not answer.
@@ -50,7 +50,11 @@ pub(super) async fn current(
     let known = &authentication.identity;
     let sessions = &call.gateway.sessions;
     let keys = sessions.keys_of(&known.identity_provider, Some(&known.subject));
-    let mut newest: Option<Session> = None;
+    let sid = &authentication.sid;
+    let kept = (call.gateway)
+        .find_kept_login(call.snapshot, sid, call.now)
+        .await?;
+    let mut newest: Option<Session> = kept.map(|kept| kept.value.session);
     for key in keys.await?.into_iter().take(SESSIONS_MAX) {
         let found = sessions.read(key, &call.snapshot.keys, call.now).await?;
         let Some((session, _)) = found else {

@@ -15,6 +15,7 @@ use crate::gateway::Gateway;
 use crate::gateway::Sessions;
 use crate::gateway::Snapshot;
 use crate::gateway::sessions::hash;
+use crate::identity::Identity;
 use crate::openid_provider::grants::Grant;
 use crate::openid_provider::grants::authorization_code::StoredCode;
 use crate::openid_provider::handle::Code;
@@ -55,7 +56,7 @@ impl Gateway {
             value: seal(snapshot, Purpose::ProviderCode, &key, stored),
             expires_at: stored.kept_until,
             last_seen: now,
-            index: index(&stored.authentication),
+            index: index_with_session(&stored.authentication),
             version: 0,
         };
         let kept = self.sessions.store().put_new(record).await;
@@ -102,7 +103,7 @@ impl Gateway {
         let replacement = Replacement {
             value: seal(snapshot, Purpose::ProviderCode, &key, used),
             expires_at: used.kept_until,
-            index: Vec::new(),
+            index: index_of_holder(&used.authentication),
         };
         let marked = async {
             match store.put_new(record).await {
@@ -181,7 +182,7 @@ impl Gateway {
     ) -> Result<usize, StoreError> {
         let index = match sid {
             Some(sid) => index_of_sid(sid),
-            None => index_of_subject(provider, subject),
+            None => index_of_sessions_of(provider, subject),
         };
         self.sessions.end_grants_by(index).await
     }
@@ -253,19 +254,64 @@ fn open<T: serde::de::DeserializeOwned>(
 /// What ends with the session is found by it; offline access does not end with one.
 fn index_of_grant(grant: &Grant) -> Vec<Key> {
     if grant.is_offline() {
-        return Vec::new();
+        return index_of_holder(&grant.authentication);
     }
-    index(&grant.authentication)
+    index_with_session(&grant.authentication)
 }
 
-fn index(user: &Authentication) -> Vec<Key> {
-    let (provider, subject) = (&user.identity.identity_provider, &user.identity.subject);
-    vec![index_of_subject(provider, subject), index_of_sid(&user.sid)]
+/// Of what ends with the session.
+fn index_with_session(user: &Authentication) -> Vec<Key> {
+    let identity = &user.identity;
+    let mut index = index_of_holder(user);
+    index.push(index_of_sessions_of(
+        &identity.identity_provider,
+        &identity.subject,
+    ));
+    index.push(index_of_sid(&user.sid));
+    index
 }
 
+/// Whose it is, whatever it ends with.
+fn index_of_holder(user: &Authentication) -> Vec<Key> {
+    index_of_login_of(&user.identity, &user.sid)
+}
+
+/// Of all that comes from the login `sid` of `identity`.
+pub(super) fn index_of_login_of(identity: &Identity, sid: &str) -> Vec<Key> {
+    let provider = &identity.identity_provider;
+    vec![
+        index_of_provider(provider),
+        index_of_subject(provider, &identity.subject),
+        index_of_user(&identity.user),
+        index_of_login(sid),
+    ]
+}
+
+/// Of all that is kept for the provider's sake about a subject at an identity provider.
 pub(super) fn index_of_subject(provider: &str, subject: &str) -> Key {
     hash(&[
         b"grants of subject",
+        provider.as_bytes(),
+        subject.as_bytes(),
+    ])
+}
+
+pub(super) fn index_of_provider(provider: &str) -> Key {
+    hash(&[b"grants of identity provider", provider.as_bytes()])
+}
+
+pub(super) fn index_of_user(user: &str) -> Key {
+    hash(&[b"grants of user", user.as_bytes()])
+}
+
+pub(super) fn index_of_login(sid: &str) -> Key {
+    hash(&[b"grants of login", sid.as_bytes()])
+}
+
+/// Of what ends with any session of a subject.
+fn index_of_sessions_of(provider: &str, subject: &str) -> Key {
+    hash(&[
+        b"grants with sessions of subject",
         provider.as_bytes(),
         subject.as_bytes(),
     ])
@@ -307,13 +353,13 @@ impl Sessions {
         provider: &str,
         subject: &str,
     ) -> Result<(), StoreError> {
-        self.end_grants_by(index_of_subject(provider, subject))
+        self.end_grants_by(index_of_sessions_of(provider, subject))
             .await
             .map(|_| ())
     }
 
     /// In one step: a redemption under way finds its code gone, or its grant goes here too.
-    async fn end_grants_by(&self, index: Key) -> Result<usize, StoreError> {
+    pub(super) async fn end_grants_by(&self, index: Key) -> Result<usize, StoreError> {
         let ended = self.store().delete_by_index(&index).await;
         let ended = ended.inspect_err(|_| self.count_store_error())?;
         Ok(ended.len())

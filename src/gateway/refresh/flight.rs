@@ -3,6 +3,9 @@
 //! A lease keeps two gateways from using one refresh token; whoever gets it late finds the winner's
 //! result in the store and takes it. What must never happen, that a renewal brings a session back which
 //! has ended meanwhile, is kept from happening by the store's compare-and-set, not by the lease.
+//!
+//! Where the login is kept for what was granted offline, both have one refresh token: it is taken from the
+//! kept login, and the new one is written there first.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,43 +18,39 @@ use crate::clock;
 use crate::decision::RefreshFact;
 use crate::gateway::Gateway;
 use crate::gateway::Snapshot;
+use crate::gateway::provider::sid;
+use crate::gateway::refresh::kept_copy::KeptCopy;
+use crate::gateway::refresh::lease::Lease;
 use crate::gateway::sessions::Seen;
 use crate::gateway::sessions::StoredSession;
 use crate::identity::Identity;
 use crate::identity::IdentityProblem;
 use crate::outbound::IdentityProvider;
-use crate::outbound::RefreshError;
 use crate::outbound::Refreshed;
 use crate::outbound::RevokedToken;
-use crate::random;
 use crate::session::LiveSession;
 use crate::session::Session;
-use crate::store::Owner;
 use crate::telemetry::audit;
 use crate::telemetry::audit::AuditEvent;
 use crate::telemetry::audit::SessionEnd;
 use crate::telemetry::metrics::RefreshOutcome;
 
-/// A lease that nobody renews ends after this long: what a gateway that was killed costs.
-const LEASE: Duration = Duration::from_secs(10);
-/// How often it is renewed while the call runs.
-const LEASE_RENEWAL: Duration = Duration::from_secs(3);
 /// How often the store is asked whether another gateway is done.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long another gateway is waited for: two calls with their deadlines, and what a lease has left.
-const OTHER_MAX: Duration = Duration::from_secs(30);
+pub(super) const OTHER_MAX: Duration = Duration::from_secs(30);
 /// How often new tokens are written before they are given up: with a pause that doubles from
 /// [`WRITE_PAUSE_MIN`], about twelve seconds. A rotated refresh token that is lost is a user logged out.
-const WRITES_MAX: u32 = 9;
+pub(super) const WRITES_MAX: u32 = 9;
 /// The first pause.
-const WRITE_PAUSE_MIN: Duration = Duration::from_millis(50);
+pub(super) const WRITE_PAUSE_MIN: Duration = Duration::from_millis(50);
 
 /// One renewal.
 pub(super) struct Flight {
     gateway: Arc<Gateway>,
     snapshot: Arc<Snapshot>,
     live: Arc<LiveSession>,
-    owner: Owner,
+    lease: Lease,
 }
 
 impl Flight {
@@ -59,9 +58,9 @@ impl Flight {
     pub(super) fn new(gateway: Arc<Gateway>, live: Arc<LiveSession>) -> Self {
         Self {
             snapshot: gateway.snapshot(),
+            lease: Lease::new(Arc::clone(&gateway), live.key),
             gateway,
             live,
-            owner: random::bytes(),
         }
     }
 
@@ -73,7 +72,7 @@ impl Flight {
         };
         let give_up = Instant::now() + OTHER_MAX;
         loop {
-            match self.lease().await {
+            match self.lease.take().await {
                 Some(true) => break,
                 Some(false) if Instant::now() < give_up => (),
                 Some(false) | None => return self.kept(),
@@ -87,19 +86,8 @@ impl Flight {
             }
         }
         let fact = self.with_lease(provider).await;
-        self.gateway
-            .sessions
-            .release(self.live.key, self.owner)
-            .await;
+        self.lease.release().await;
         fact
-    }
-
-    /// Takes or renews the lease. None: the store cannot say.
-    async fn lease(&self) -> Option<bool> {
-        let now = clock::now();
-        let until = now.after(LEASE);
-        let lease = (self.gateway.sessions).lease(self.live.key, self.owner, until, now);
-        lease.await.ok()
     }
 
     /// The session as the store has it now.
@@ -129,7 +117,14 @@ impl Flight {
             return self.used(live, stored.seen);
         }
         let id = &*provider.settings().id;
-        let refreshed = match self.call(provider, &stored.session).await {
+        let sid = sid(&self.live.key);
+        let kept = KeptCopy::find(&self.gateway, &self.snapshot, &sid).await;
+        let Ok(kept) = kept else {
+            return self.kept();
+        };
+        let session = kept.session(&stored.session);
+        let call = provider.refresh(&session, clock::now());
+        let refreshed = match self.lease.during(call).await {
             Ok(refreshed) => refreshed,
             Err(error) if error.ends_session() => return self.ended(id, &error).await,
             Err(error) => {
@@ -138,27 +133,11 @@ impl Flight {
             }
         };
         match person(provider, &stored.session, &refreshed) {
-            Ok(identity) => self.write(provider, stored, identity, refreshed).await,
-            Err(problem) => self.ended(id, &problem).await,
-        }
-    }
-
-    /// Asks the provider, and keeps the lease meanwhile.
-    async fn call(
-        &self,
-        provider: &IdentityProvider,
-        session: &Session,
-    ) -> Result<Refreshed, RefreshError> {
-        let call = provider.refresh(session, clock::now());
-        tokio::pin!(call);
-        loop {
-            tokio::select! {
-                biased;
-                result = &mut call => return result,
-                () = sleep(LEASE_RENEWAL) => (),
+            Ok(identity) => {
+                self.write(provider, (stored, kept), identity, refreshed)
+                    .await
             }
-            // Lost or not, the call is under way: its result has to be written.
-            let _ = self.lease().await;
+            Err(problem) => self.ended(id, &problem).await,
         }
     }
 
@@ -166,7 +145,7 @@ impl Flight {
     async fn write(
         &self,
         provider: &Arc<IdentityProvider>,
-        mut stored: StoredSession,
+        (mut stored, mut kept): (StoredSession, KeptCopy<'_>),
         identity: Identity,
         refreshed: Refreshed,
     ) -> RefreshFact {
@@ -175,7 +154,16 @@ impl Flight {
         let sessions = &self.gateway.sessions;
         let sealing = (&*self.snapshot.keys, &self.snapshot.policy.sessions);
         let mut pause = WRITE_PAUSE_MIN;
-        for _ in 0..WRITES_MAX {
+        for attempt in 0..WRITES_MAX {
+            if attempt > 0 {
+                sleep(pause).await;
+                pause *= 2;
+                // Nobody else may use the old refresh token meanwhile.
+                let _ = self.lease.take().await;
+            }
+            if !kept.write(&identity, &refreshed).await {
+                continue;
+            }
             let session = Session {
                 identity: identity.clone(),
                 sid: (refreshed.sid.clone()).or_else(|| stored.session.sid.clone()),
@@ -202,17 +190,15 @@ impl Flight {
                     Ok(changed) => return self.used(self.read(&changed), changed.seen),
                     Err(RefreshFact::Ended) => {
                         self.gateway.metrics.refresh(id, RefreshOutcome::Ended);
-                        revoke(provider, &refreshed).await;
+                        if kept.is_gone() {
+                            revoke(provider, &refreshed).await;
+                        }
                         return RefreshFact::Ended;
                     }
                     Err(_) => (),
                 },
                 Err(_) => (),
             }
-            sleep(pause).await;
-            pause *= 2;
-            // Nobody else may use the old refresh token meanwhile.
-            let _ = self.lease().await;
         }
         tracing::error!(idp = id, "new tokens of a session could not be stored");
         self.kept()
@@ -255,6 +241,9 @@ impl Flight {
     async fn ended(&self, id: &str, reason: &(dyn fmt::Display + Sync)) -> RefreshFact {
         tracing::info!(idp = id, %reason, "a session ends: its tokens are not renewed");
         self.gateway.metrics.refresh(id, RefreshOutcome::Ended);
+        // First, since without the session nobody would come here again. What cannot be ended now is
+        // refused when it is asked for.
+        let _ = self.gateway.end_login(&sid(&self.live.key)).await;
         // Where the store cannot delete it, the next request comes here again.
         if let Ok(true) = self.gateway.sessions.end(self.live.key).await {
             let identity = &self.live.session.identity;
@@ -275,7 +264,7 @@ impl Flight {
 }
 
 /// Who the person is by the new claims.
-fn person(
+pub(super) fn person(
     provider: &IdentityProvider,
     before: &Session,
     refreshed: &Refreshed,
@@ -288,7 +277,7 @@ fn person(
 }
 
 /// The session has ended while its tokens were renewed: nobody will use the new ones, so nobody shall.
-async fn revoke(provider: &IdentityProvider, refreshed: &Refreshed) {
+pub(super) async fn revoke(provider: &IdentityProvider, refreshed: &Refreshed) {
     let tokens = &refreshed.tokens;
     let (token, kind) = match (&tokens.refresh_token, &tokens.access_token) {
         (Some(token), _) => (token, RevokedToken::Refresh),

@@ -2,9 +2,12 @@
 //!
 //! Owns who waits for whom in this process, and for how long. Each renewal runs in a task of its own: a
 //! browser that goes away must not take the only good refresh token with it. What a renewal does, also
-//! towards other gateways, is in `flight`.
+//! towards other gateways, is in `flight`. A login that has outlived its session is renewed in `recheck`.
 
 mod flight;
+mod kept_copy;
+mod lease;
+mod recheck;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,6 +27,10 @@ use crate::gateway::Gateway;
 use crate::gateway::refresh::flight::Flight;
 use crate::session::LiveSession;
 use crate::session::SessionKey;
+
+pub use recheck::Keeping;
+pub use recheck::Recheck;
+pub(super) use recheck::Rechecks;
 
 /// How long requests wait that can go on with what they have, counted from the begin of the renewal.
 const WAIT_SHORT: Duration = Duration::from_secs(2);

@@ -35,6 +35,7 @@ fn the_hot_counters_are_there_from_the_start() {
         "vestibule_upstream_errors_total{kind=\"timeout\"} 0",
     );
     check(&metrics, "vestibule_store_errors_total 0");
+    check(&metrics, "vestibule_store_swept_total 0");
     check(&metrics, "vestibule_streams_closed_total 0");
 }
 

@@ -1,5 +1,7 @@
 //! Sign-out that an app asks for.
 
+use serde_json::json;
+
 use super::*;
 use crate::admin_sessions::authorized;
 
@@ -162,22 +164,32 @@ fn a_brokered_logout_goes_through_the_identity_provider() {
     assert!(!is_signed_in(&world, &mut browser));
 }
 
-/// What an administrator ends is over for the apps too, but for what works without the user.
+/// What an administrator ends is over for the apps too, but for what works without the user where that is
+/// said.
 #[test]
 fn a_revoked_session_takes_what_apps_have_with_it() {
     let world = World::with(&local(""));
-    let (mut browser, _, online) = alice(&world, "openid");
-    let (_, _, offline) = alice(&world, "openid offline_access");
-    let mut told = |tokens: &Value| {
-        let token = tokens["access_token"].as_str().unwrap();
-        world.secrets.note(token);
-        let call = Call::script(&format!("{}/userinfo", issuer(&world)));
-        let header = format!("Bearer {token}");
-        browser.send(&call.header("Authorization", &header)).status
-    };
-    assert_eq!((told(&online), told(&offline)), (200, 200));
-    let target = "/admin/v1/sessions?user=alice";
-    let answer = authorized(&world, "DELETE", target);
-    assert_eq!(answer.json()["revoked"], 2);
-    assert_eq!((told(&online), told(&offline)), (401, 200));
+    for (query, ended, is_kept) in [("&offline=keep", 0, true), ("", 1, false)] {
+        let (mut browser, _, online) = alice(&world, "openid");
+        let (_, _, offline) = alice(&world, "openid offline_access");
+        let mut told = |tokens: &Value| {
+            let token = tokens["access_token"].as_str().unwrap();
+            world.secrets.note(token);
+            let call = Call::script(&format!("{}/userinfo", issuer(&world)));
+            let header = format!("Bearer {token}");
+            browser.send(&call.header("Authorization", &header)).status
+        };
+        assert_eq!((told(&online), told(&offline)), (200, 200));
+        let target = format!("/admin/v1/sessions?user=alice{query}");
+        let answer = authorized(&world, "DELETE", &target);
+        let mut answer = answer.json();
+        if ended == 1 {
+            // That of the first round too.
+            assert_eq!(answer["offline"], 2);
+            answer["offline"] = json!(1);
+        }
+        assert_eq!(answer, json!({"revoked": 2, "offline": ended}));
+        let offline_status = if is_kept { 200 } else { 401 };
+        assert_eq!((told(&online), told(&offline)), (401, offline_status));
+    }
 }

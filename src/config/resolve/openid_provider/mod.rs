@@ -2,6 +2,7 @@
 
 mod clients;
 pub mod place;
+mod recheck;
 mod scopes;
 
 use std::collections::BTreeMap;
@@ -69,7 +70,13 @@ pub fn openid_provider(
     // A client with a problem is left out of the list: then a name that is not on it can be right.
     let complete = (!context.has_problem_below(&clients_path)).then_some(clients.as_slice());
     let claims = scopes::claims(context, &path.key("claims"), raw.claims, complete);
+    let again = raw.login.as_ref().and_then(|login| login.recheck.clone());
     let login = login(context, &path, raw.login, raw.accounts, providers);
+    let login_path = path.key("login");
+    let recheck = login.as_ref().and_then(|login| {
+        let text = again.as_deref();
+        recheck::recheck(context, &login_path, text, login, &clients, providers)
+    });
     if let Some(Login::Accounts(accounts)) = &login {
         for (index, account) in accounts.iter().enumerate() {
             // RFC 9068 section 5: a machine's `sub` is its `client_id`, and an API must not take it
@@ -87,6 +94,7 @@ pub fn openid_provider(
     Some(Arc::new(OpenIdProviderSettings {
         issuer: issuer?,
         login: login?,
+        recheck,
         lifetimes,
         scopes,
         unknown_scopes: match raw.unknown_scopes.unwrap_or_default() {

@@ -1,6 +1,8 @@
 //! Codes, refresh tokens, and how they end.
 
 use super::*;
+use crate::gateway::provider::Holder;
+use crate::store::Replacement;
 
 #[tokio::test]
 async fn a_code_becomes_tokens_that_say_the_same() {
@@ -287,4 +289,40 @@ async fn what_is_kept_ends() {
         400,
         "invalid_grant",
     );
+}
+
+/// Row 157: also what no key opens any more.
+#[tokio::test]
+async fn a_person_is_forgotten_and_nobody_else() {
+    let place = Place::new();
+    let tokens = place.tokens(OFFLINE).await;
+    let unreadable = place.code("shop", OFFLINE).await;
+    let gateway = &place.gateway;
+    let snapshot = gateway.snapshot();
+    let alice = Holder::Subject("corp", "s-1");
+    assert_eq!(gateway.holdings(alice).await.unwrap().len(), 3);
+    let code = Code::parse(&unreadable).unwrap().storage_key();
+    let record = place.store.get(&code, NOW).await.unwrap().unwrap();
+    let altered = Replacement {
+        value: vec![0; 64],
+        expires_at: record.expires_at,
+        index: record.index,
+    };
+    assert_eq!(
+        place
+            .store
+            .replace(&code, record.version, altered, NOW)
+            .await,
+        Ok(true)
+    );
+    let none = gateway.end_holdings(&snapshot, alice, |_, _| false, NOW);
+    assert_eq!(none.await.unwrap(), []);
+    assert_eq!(gateway.forget_subject("corps", "-1").await, Ok(0));
+    let ended = gateway.end_holdings(&snapshot, alice, |_, sid| sid == "sid-1", NOW);
+    assert_eq!(ended.await.unwrap().len(), 1);
+    let refreshed = place.refresh(SHOP, text(&tokens, "refresh_token")).await;
+    check_refused(&refreshed, 400, "invalid_grant");
+    assert_eq!(gateway.holdings(alice).await.unwrap(), [code]);
+    assert_eq!(gateway.forget_subject("corp", "s-1").await, Ok(1));
+    assert!(gateway.holdings(alice).await.unwrap().is_empty());
 }

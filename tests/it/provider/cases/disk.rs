@@ -5,7 +5,7 @@ use crate::support::disk::Disk;
 use crate::support::disk::Fault;
 
 /// More than the calls of the longest change of the store.
-const CALLS: u32 = 24;
+const CALLS: u32 = 48;
 
 fn world(disk: &Disk) -> World {
     let mut setup = local("");
