@@ -102,10 +102,7 @@ impl fmt::Display for AccountProblem {
                 "the account at index {index} has this name already (case does not count)"
             ),
             Self::AttributeReserved(name) => {
-                write!(
-                    f,
-                    "the attribute name `{name}` is taken by a standard claim"
-                )
+                write!(f, "the claim `{name}` has a meaning of its own")
             }
             Self::TooMany => write!(f, "there are more than {ACCOUNTS_MAX} accounts"),
         }

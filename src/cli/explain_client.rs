@@ -245,7 +245,7 @@ impl Preview<'_> {
             authorization_code::stored(&request, authentication, id, self.provider, self.now);
         let presented = authorization_code::Presented {
             redirect_uri,
-            code_verifier: &verifier,
+            code_verifier: Some(&verifier),
             resources: &[],
         };
         let redeemed = authorization_code::redeem(

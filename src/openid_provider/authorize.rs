@@ -22,6 +22,7 @@ use crate::oidc::scope::Scope;
 use crate::openid_provider::claims_request::ClaimsRequest;
 use crate::openid_provider::clients::Client;
 use crate::openid_provider::clients::GrantType;
+use crate::openid_provider::clients::PkceMode;
 use crate::openid_provider::clients::check_grant;
 use crate::openid_provider::error::ErrorCode;
 use crate::openid_provider::error::Refusal;
@@ -54,8 +55,8 @@ pub struct AuthorizationRequest {
     pub address: ReturnAddress,
     /// The client's `nonce`.
     pub nonce: Option<String>,
-    /// The PKCE challenge, always S256.
-    pub code_challenge: String,
+    /// The PKCE challenge, always S256; none: there is a `nonce`, and the client may do without.
+    pub code_challenge: Option<String>,
     /// What is asked for; all of it the client's.
     pub scope: Scope,
     /// The APIs that the token is to be for.
@@ -232,7 +233,7 @@ impl Facts<'_> {
         address: ReturnAddress,
     ) -> Result<AuthorizationRequest, Refusal> {
         let one = |name| self.parameters.one(name);
-        let code_challenge = self.code_challenge()?;
+        let code_challenge = self.code_challenge(client)?;
         let scope = scope::requested(one("scope")?, client, self.settings)?;
         if !scope.contains("openid") {
             let description = "the scope does not hold openid";
@@ -278,13 +279,26 @@ impl Facts<'_> {
     }
 
     /// Without a challenge of its own a code is worth something to whoever steals it, so every client
-    /// sends one; `plain` shows the verifier to whoever sees the request.
-    fn code_challenge(&self) -> Result<String, Refusal> {
-        let challenge = self.parameters.one("code_challenge")?;
-        let challenge = challenge.ok_or(Refusal::invalid_request(
-            "code_challenge is missing: PKCE is required",
-        ))?;
-        if self.parameters.one("code_challenge_method")? != Some(CODE_CHALLENGE_METHOD) {
+    /// sends one; `plain` shows the verifier to whoever sees the request. A client that may do without is
+    /// bound to its code by a `nonce`.
+    fn code_challenge(&self, client: &Client) -> Result<Option<String>, Refusal> {
+        let method = self.parameters.one("code_challenge_method")?;
+        let Some(challenge) = self.parameters.one("code_challenge")? else {
+            let has_nonce = self
+                .parameters
+                .one("nonce")?
+                .is_some_and(|text| !text.is_empty());
+            return match client.pkce {
+                PkceMode::Optional if method.is_none() && has_nonce => Ok(None),
+                PkceMode::Optional => Err(Refusal::invalid_request(
+                    "neither code_challenge nor nonce is there",
+                )),
+                PkceMode::Required => Err(Refusal::invalid_request(
+                    "code_challenge is missing: PKCE is required",
+                )),
+            };
+        };
+        if method != Some(CODE_CHALLENGE_METHOD) {
             return Err(Refusal::invalid_request(
                 "code_challenge_method is not S256",
             ));
@@ -295,7 +309,7 @@ impl Facts<'_> {
         if !is_hash {
             return Err(Refusal::invalid_request("code_challenge is not of S256"));
         }
-        Ok(challenge.to_owned())
+        Ok(Some(challenge.to_owned()))
     }
 
     fn hinted_subject(&self, client_id: &str) -> Result<Option<String>, Refusal> {

@@ -60,6 +60,8 @@ pub struct Client {
     pub id_token_claims: IdTokenClaims,
     /// Audiences of other clients' access tokens about which it may ask (RFC 7662): it is their API.
     pub introspects: Vec<String>,
+    /// Whether its requests need a PKCE challenge.
+    pub pkce: PkceMode,
     /// Whether its users are asked.
     pub consent: ConsentMode,
     /// Whether its authorization requests count only where it has pushed them (RFC 9126 section 6).
@@ -144,6 +146,17 @@ pub enum IdTokenClaims {
     Minimal,
     /// Those of the granted scopes too, for applications that never ask the userinfo endpoint.
     Scope,
+}
+
+/// Whether a client's authorization requests need a PKCE challenge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PkceMode {
+    /// They do.
+    #[default]
+    Required,
+    /// A `nonce` does in its place, which the client holds against the ID token (RFC 9700 section 2.1.1).
+    /// For confidential clients that do not know PKCE.
+    Optional,
 }
 
 /// Whether users are asked before a client gets anything about them.

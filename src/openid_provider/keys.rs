@@ -136,6 +136,18 @@ pub fn algorithms(settings: &OpenIdProviderSettings) -> Vec<Algorithm> {
     found
 }
 
+/// How many keys are published at once, at most: of each algorithm the next one, the one that signs, and
+/// those of which a token may live.
+pub fn published_max(settings: &OpenIdProviderSettings) -> usize {
+    let every = settings.signing.rotate_every.as_secs().max(1);
+    let token_lifetime = settings.token_lifetime_max().saturating_add(LEEWAY_DEFAULT);
+    let retired = token_lifetime.as_secs().div_ceil(every).saturating_add(1);
+    let of_each = usize::try_from(retired)
+        .unwrap_or(usize::MAX)
+        .saturating_add(2);
+    algorithms(settings).len().saturating_mul(of_each)
+}
+
 /// How long before it signs a key is published.
 fn ahead(rotate_every: Duration) -> Duration {
     PUBLISH_AHEAD.min(rotate_every / 2)

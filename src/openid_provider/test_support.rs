@@ -22,6 +22,7 @@ use crate::openid_provider::clients::Clients;
 use crate::openid_provider::clients::ConsentMode;
 use crate::openid_provider::clients::GrantType;
 use crate::openid_provider::clients::IdTokenClaims;
+use crate::openid_provider::clients::PkceMode;
 use crate::openid_provider::redirect_uri::ApplicationType;
 use crate::openid_provider::redirect_uri::RedirectUri;
 use crate::openid_provider::secret_hash::SecretHash;
@@ -72,6 +73,7 @@ pub fn client(id: &str) -> Client {
         require_pushed_authorization_requests: false,
         allowed_origins: Vec::new(),
         lifetimes: ClientLifetimes::default(),
+        pkce: PkceMode::Required,
         consent: ConsentMode::Implicit,
     }
 }

@@ -38,6 +38,7 @@ mod recheck;
 mod scopes;
 mod shared_keys;
 mod userinfo;
+mod without_pkce;
 
 /// Of the password `correct horse`, as cheap as the gateway takes one.
 pub const HASH: &str = "$argon2id$v=19$m=7168,t=5,p=1$c29tZXNhbHRzb21lc2FsdA$Ab6+sBE+Tsn+6D2ktLNSwf7zGnZPIzn8umPKJj3WcwM";

@@ -43,6 +43,7 @@ pub use openid_provider::Account;
 pub use openid_provider::AccountsLogin;
 pub use openid_provider::ApplicationType;
 pub use openid_provider::ClientLifetimes;
+pub use openid_provider::ClientPkce;
 pub use openid_provider::Consent;
 pub use openid_provider::GrantType;
 pub use openid_provider::IdTokenClaims;

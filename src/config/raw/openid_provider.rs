@@ -84,6 +84,9 @@ pub struct Account {
     /// The account's groups.
     #[schemars(extend("default" = []))]
     pub groups: Option<Vec<String>>,
+    /// What else is known of the person, by the name of the claim. Standard claims go with their scopes;
+    /// rules, headers and the provider's `claims` can name all of them. Example: `{department: it}`.
+    pub claims: Option<BTreeMap<String, Value>>,
     /// Whether the account is in use. One that is not takes no password, and its sessions and refresh
     /// tokens count no more. Default: `true`.
     #[schemars(extend("default" = true))]
@@ -225,6 +228,10 @@ pub struct ProviderClient {
     /// `[https://spa.example.com]`.
     #[schemars(extend("default" = []))]
     pub allowed_origins: Option<Vec<String>>,
+    /// Whether its requests need PKCE. `optional`: a `nonce` will do in place of it, for applications with
+    /// a secret or a key that do not know PKCE. Default: `required`.
+    #[schemars(extend("default" = "required"))]
+    pub pkce: Option<ClientPkce>,
     /// Whether users are asked before it gets anything about them; the answer is remembered for a year.
     /// For applications of others: `explicit`. Default: `implicit`.
     #[schemars(extend("default" = "implicit"))]
@@ -246,6 +253,17 @@ pub struct ClientLifetimes {
     /// How long a refresh token of it lives that nobody uses. Example: `8h`.
     #[schemars(extend("pattern" = DURATION))]
     pub refresh_token: Option<String>,
+}
+
+/// Whether PKCE is needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientPkce {
+    /// It is.
+    #[default]
+    Required,
+    /// A `nonce` will do.
+    Optional,
 }
 
 /// Whether users are asked.

@@ -16,6 +16,7 @@ use crate::openid_provider::settings::Login;
 use crate::openid_provider::settings::Placement;
 
 mod rules;
+mod strength;
 
 /// A provider without a problem. It begins on line 13 of the file.
 const PROVIDER: &str = "openid_provider:

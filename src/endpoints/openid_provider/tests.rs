@@ -230,7 +230,7 @@ impl Place {
         let stored = StoredCode {
             client_id: client_id.to_owned(),
             redirect_uri: CALLBACK.to_owned(),
-            code_challenge: CHALLENGE.to_owned(),
+            code_challenge: Some(CHALLENGE.to_owned()),
             nonce: Some("n0nce".to_owned()),
             scope: scope.to_owned(),
             resources: Vec::new(),

@@ -121,7 +121,7 @@ async fn exchange(
         } => {
             let presented = authorization_code::Presented {
                 redirect_uri,
-                code_verifier,
+                code_verifier: code_verifier.as_ref(),
                 resources,
             };
             desk.redeem(code, presented).await

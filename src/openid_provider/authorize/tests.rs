@@ -62,7 +62,7 @@ fn core_3_1_2_1_a_minimal_request() {
     assert_eq!(request.address.redirect_uri, CALLBACK);
     assert_eq!(request.address.state.as_deref(), Some("st4te"));
     assert_eq!(request.address.mode, ResponseMode::Query);
-    assert_eq!(request.code_challenge, CHALLENGE);
+    assert_eq!(request.code_challenge.as_deref(), Some(CHALLENGE));
     assert_eq!(request.scope.to_string(), "openid");
     assert_eq!(request.prompt, Prompt::default());
 }

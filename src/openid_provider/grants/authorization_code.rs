@@ -43,8 +43,8 @@ pub struct StoredCode {
     pub client_id: String,
     /// Where it was sent.
     pub redirect_uri: String,
-    /// The PKCE challenge.
-    pub code_challenge: String,
+    /// The PKCE challenge, where there was one.
+    pub code_challenge: Option<String>,
     /// The client's `nonce`.
     pub nonce: Option<String>,
     /// What was asked for.
@@ -83,7 +83,7 @@ pub struct Presented<'a> {
     /// The redirect URI.
     pub redirect_uri: &'a str,
     /// The PKCE verifier.
-    pub code_verifier: &'a CodeVerifier,
+    pub code_verifier: Option<&'a CodeVerifier>,
     /// The APIs that the token is to be for.
     pub resources: &'a [String],
 }
@@ -109,6 +109,21 @@ pub fn stored(
         expires_at: now.after(settings.lifetimes.code),
         kept_until: now.after(settings.lifetimes.code.max(CODE_KEPT_MIN)),
         is_used: false,
+    }
+}
+
+/// Holds the verifier against the challenge (RFC 7636 section 4.6). One without the other is refused: a
+/// thief may have taken the challenge out of the request (RFC 9700 section 2.1.1).
+fn check_verifier(verifier: Option<&CodeVerifier>, challenge: Option<&str>) -> Result<(), Refusal> {
+    match (verifier, challenge) {
+        (None, None) => Ok(()),
+        (None, Some(_)) => Err(Refusal::invalid_request("code_verifier is missing")),
+        (Some(_), None) => Err(WRONG_VERIFIER),
+        (Some(verifier), Some(challenge)) => {
+            let (found, expected) = (verifier.challenge(), challenge.as_bytes());
+            constant_time::verify_slices_are_equal(found.as_bytes(), expected)
+                .map_err(|_| WRONG_VERIFIER)
+        }
     }
 }
 
@@ -144,15 +159,7 @@ pub fn redeem(
         let description = "redirect_uri is not the one that the code was sent to";
         return Err(Refusal::invalid_grant(description).into());
     }
-    let challenge = presented.code_verifier.challenge();
-    if constant_time::verify_slices_are_equal(
-        challenge.as_bytes(),
-        stored.code_challenge.as_bytes(),
-    )
-    .is_err()
-    {
-        return Err(WRONG_VERIFIER.into());
-    }
+    check_verifier(presented.code_verifier, stored.code_challenge.as_deref())?;
     // What the user has lost since the code was made is lost: a code may wait for minutes.
     let Some(identity) = identity.filter(|identity| is_offered(identity, settings)) else {
         return Err(Refusal::invalid_grant("the user may no longer log in").into());

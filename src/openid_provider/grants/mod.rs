@@ -38,7 +38,7 @@ pub enum TokenRequest {
         /// The redirect URI that the code was sent to.
         redirect_uri: String,
         /// The PKCE verifier.
-        code_verifier: CodeVerifier,
+        code_verifier: Option<CodeVerifier>,
         /// The APIs that the token is to be for.
         resources: Vec<String>,
     },
@@ -82,12 +82,13 @@ impl TokenRequest {
         match needed("grant_type", "grant_type is missing")? {
             "authorization_code" => {
                 let code = Code::parse(needed("code", "code is missing")?);
-                let verifier = needed("code_verifier", "code_verifier is missing")?;
-                let verifier = CodeVerifier::parse(verifier);
+                let verifier = parameters.one("code_verifier")?.map(|text| {
+                    CodeVerifier::parse(text).ok_or(authorization_code::WRONG_VERIFIER)
+                });
                 Ok(Self::AuthorizationCode {
                     code: code.ok_or(Refusal::invalid_grant("the code is unknown"))?,
                     redirect_uri: needed("redirect_uri", "redirect_uri is missing")?.to_owned(),
-                    code_verifier: verifier.ok_or(authorization_code::WRONG_VERIFIER)?,
+                    code_verifier: verifier.transpose()?,
                     resources,
                 })
             }

@@ -22,6 +22,7 @@ use crate::openid_provider::clients::ClientAuthentication;
 use crate::openid_provider::clients::ConsentMode;
 use crate::openid_provider::clients::GrantType;
 use crate::openid_provider::clients::IdTokenClaims;
+use crate::openid_provider::clients::PkceMode;
 use crate::openid_provider::redirect_uri::ApplicationType;
 use crate::openid_provider::settings::Lifetimes;
 use crate::openid_provider::settings::STANDARD_SCOPES;
@@ -120,6 +121,16 @@ fn client(
         );
     }
     let is_public = matches!(authentication, Some(ClientAuthentication::None));
+    let pkce = match raw.pkce.unwrap_or_default() {
+        raw::ClientPkce::Required => PkceMode::Required,
+        raw::ClientPkce::Optional => PkceMode::Optional,
+    };
+    if is_public && pkce == PkceMode::Optional {
+        context.problem(
+            &path.key("pkce"),
+            "nothing else binds a public client to its code: PKCE stays required",
+        );
+    }
     if is_public && grants.contains(&GrantType::ClientCredentials) {
         context
             .problem(
@@ -161,6 +172,7 @@ fn client(
         require_pushed_authorization_requests: must_push,
         allowed_origins: origins(context, &path.key("allowed_origins"), raw.allowed_origins),
         lifetimes,
+        pkce,
         consent: match raw.consent.unwrap_or_default() {
             raw::Consent::Implicit => ConsentMode::Implicit,
             raw::Consent::Explicit => ConsentMode::Explicit,

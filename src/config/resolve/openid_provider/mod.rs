@@ -5,7 +5,6 @@ pub mod place;
 mod recheck;
 mod scopes;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +22,10 @@ use crate::config::values;
 use crate::config::values::Finest;
 use crate::identity::email_domain;
 use crate::jose::Algorithm;
+use crate::jose::key_set::KEY_COUNT_MAX;
 use crate::openid_provider::OpenIdProviderSettings;
 use crate::openid_provider::clients::ClientLifetimes;
+use crate::openid_provider::keys;
 use crate::openid_provider::settings::Lifetimes;
 use crate::openid_provider::settings::Login;
 use crate::openid_provider::settings::SigningSettings;
@@ -91,7 +92,7 @@ pub fn openid_provider(
         }
     }
     let signing = signing(context, &path.key("signing"), raw.signing);
-    Some(Arc::new(OpenIdProviderSettings {
+    let settings = OpenIdProviderSettings {
         issuer: issuer?,
         login: login?,
         recheck,
@@ -104,7 +105,17 @@ pub fn openid_provider(
         claims,
         clients: clients.into_iter().collect(),
         signing,
-    }))
+    };
+    let every_path = path.key("signing").key("rotate_every");
+    if !context.has_problem_below(&path) && keys::published_max(&settings) > KEY_COUNT_MAX {
+        context
+            .problem(
+                &every_path,
+                format!("tokens live so long that there would be more than {KEY_COUNT_MAX} keys"),
+            )
+            .help("let keys sign for longer, or tokens live for less");
+    }
+    Some(Arc::new(settings))
 }
 
 fn issuer(context: &mut Context<'_>, path: &KeyPath, text: String) -> Option<String> {
@@ -253,7 +264,7 @@ fn account(context: &mut Context<'_>, path: &KeyPath, raw: raw::Account) -> Opti
         email: raw.email,
         password_hash,
         is_active: raw.active.unwrap_or(true),
-        attributes: BTreeMap::new(),
+        attributes: raw.claims.unwrap_or_default(),
         username,
     })
 }
@@ -274,8 +285,9 @@ fn account_problem(
             let taken = AccountProblem::UsernameTaken(first);
             context.problem(&path.index(index).key("username"), taken.to_string());
         }
-        AccountProblem::AttributeReserved(_) => {
-            context.problem(&path.index(index), problem.to_string());
+        AccountProblem::AttributeReserved(name) => {
+            let path = path.index(index).key("claims").key(name);
+            context.problem(&path, "this claim has a meaning of its own");
         }
         AccountProblem::TooMany => {
             context.problem(path, problem.to_string());

@@ -10,7 +10,7 @@ fn redeem_for(
         &stored("openid editor offline_access"),
         authorization_code::Presented {
             redirect_uri: CALLBACK,
-            code_verifier: &CodeVerifier::parse(VERIFIER).unwrap(),
+            code_verifier: Some(&CodeVerifier::parse(VERIFIER).unwrap()),
             resources: &[],
         },
         &client("shop"),
