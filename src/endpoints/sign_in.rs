@@ -7,7 +7,7 @@ use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
 use crate::endpoints::login;
 use crate::endpoints::openid_provider::all_form_targets;
-use crate::endpoints::openid_provider::form_targets_of;
+use crate::endpoints::openid_provider::asking;
 use crate::endpoints::query;
 use crate::pages::view::Chooser;
 use crate::pages::view::EmailForm;
@@ -123,8 +123,18 @@ async fn page(
     let has_domains = candidates
         .iter()
         .any(|provider| !provider.email_domains.is_empty());
+    let mut targets = form_targets(call);
+    let mut host = call.origin.authority();
+    if let Some(asking) = asking(call, return_to).await {
+        host = asking.name;
+        let more = asking.form_targets.into_iter();
+        targets.extend(
+            more.filter(|target| !targets.contains(target))
+                .collect::<Vec<_>>(),
+        );
+    }
     let chooser = Chooser {
-        host: call.origin.authority(),
+        host,
         providers: providers.collect(),
         email_form: has_domains.then(|| EmailForm {
             action_url: call.own_url("/sign_in", &kept),
@@ -134,12 +144,6 @@ async fn page(
         }),
         request_id: call.request_id.as_str().to_owned(),
     };
-    let mut targets = form_targets(call);
-    for target in form_targets_of(call, return_to).await {
-        if !targets.contains(&target) {
-            targets.push(target);
-        }
-    }
     Answer::page_with_form(&call.snapshot.pages, &chooser, &targets)
 }
 

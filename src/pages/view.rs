@@ -14,7 +14,7 @@ pub trait Page: Serialize {
 /// Lets the user choose where to sign in (`chooser.html`).
 #[derive(Clone, Debug, Serialize)]
 pub struct Chooser {
-    /// The host the user wants to reach.
+    /// The host the user wants to reach, or the name of the app.
     pub host: String,
     /// One button each, in this order.
     pub providers: Vec<ProviderChoice>,

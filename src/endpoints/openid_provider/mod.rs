@@ -37,7 +37,7 @@ use crate::session::ReturnTo;
 
 pub use facts::SessionFacts;
 pub use respond::all_form_targets;
-pub use respond::form_targets_of;
+pub use respond::asking;
 
 /// The longest request that is sent on as an address: servers in front of us stop at 8 KiB of headers.
 const QUERY_BYTES_MAX: usize = 6 * 1024;

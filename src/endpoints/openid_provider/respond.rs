@@ -18,7 +18,6 @@ use crate::openid_provider::response::ResponseMode;
 use crate::pages::scripted::Field;
 use crate::pages::scripted::FormPost;
 use crate::routes::Origin;
-use crate::routes::ProviderPath;
 use crate::session::ReturnTo;
 
 /// Sends `response` to the client by way of the browser.
@@ -82,32 +81,28 @@ pub fn form_targets(client: &Client, redirect_uri: Option<&str>) -> Vec<String> 
     targets
 }
 
-/// The client of an authorization request that has not been checked, and the redirect URI it names.
-pub fn client_and_uri<'a>(
-    provider: &'a OpenIdProviderSettings,
-    asked: &str,
-) -> (Option<&'a Arc<Client>>, Option<String>) {
-    let client = query::parameter(asked, "client_id");
-    let client = client.and_then(|id| provider.clients.find(&id));
-    (client, query::parameter(asked, "redirect_uri"))
+/// The app whose authorization request a login is for. The request has not been checked.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    /// Its name for people.
+    pub name: String,
+    /// Where its answer may go, as sources for `form-action`.
+    pub form_targets: Vec<String>,
 }
 
-/// Where the answer goes to the authorization request that `place` leads to; none where `place` is
-/// something else. A native app's port is known from the request alone.
-pub async fn form_targets_of(call: &Call<'_>, place: &ReturnTo) -> Vec<String> {
-    let Some(provider) = call.snapshot.openid_provider() else {
-        return Vec::new();
-    };
-    let path = super::path(provider, ProviderPath::Authorize);
-    if place.path_on(call.origin) != Some(path.as_str()) {
-        return Vec::new();
-    }
-    let asked = asked::behind(call, place.as_str()).await;
-    let (client, uri) = client_and_uri(provider, &asked.unwrap_or_default());
-    match (client, uri) {
-        (Some(client), Some(uri)) => form_targets(client, Some(&uri)),
-        _ => Vec::new(),
-    }
+/// Who asks, where `place` leads to an authorization request of a client. A native app's port is known
+/// from the request alone.
+pub async fn asking(call: &Call<'_>, place: &ReturnTo) -> Option<Asking> {
+    let provider = call.snapshot.openid_provider()?;
+    asked::query_of(call, provider, place)?;
+    let asked = asked::behind(call, place.as_str()).await?;
+    let client = query::parameter(&asked, "client_id")?;
+    let client = provider.clients.find(&client)?;
+    let redirect_uri = query::parameter(&asked, "redirect_uri");
+    Some(Asking {
+        name: client.name.clone(),
+        form_targets: form_targets(client, redirect_uri.as_deref()),
+    })
 }
 
 /// The targets of all clients.

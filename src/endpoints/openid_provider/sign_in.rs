@@ -11,8 +11,6 @@ use crate::endpoints::openid_provider::asked;
 use crate::endpoints::openid_provider::authorize;
 use crate::endpoints::openid_provider::authorize::Denial;
 use crate::endpoints::openid_provider::respond;
-use crate::endpoints::query;
-use crate::openid_provider::Client;
 use crate::openid_provider::OpenIdProviderSettings;
 
 /// `GET, POST /sign_in?rd=&login_hint=` below the issuer.
@@ -32,18 +30,15 @@ pub async fn handle(
         let asked = asked::read(call, query).await?;
         return authorize::deny(call, provider, &asked, Denial::OfLogin).await;
     }
-    let wanted = query::parameter(sent, "rd").unwrap_or_default();
-    let asked = asked::behind(call, &wanted).await.unwrap_or_default();
-    let (client, redirect_uri) = respond::client_and_uri(provider, &asked);
-    let form_targets = match client {
-        Some(client) => respond::form_targets(client, redirect_uri.as_deref()),
-        None => respond::all_form_targets(provider),
+    let asking = respond::asking(call, &place).await;
+    let (host, form_targets) = match asking {
+        Some(asking) => (asking.name, asking.form_targets),
+        None => (call.origin.authority(), respond::all_form_targets(provider)),
     };
-    let host = call.origin.authority();
     let page = SignInPage {
         accounts,
         path: call.request.path,
-        host: client.map_or(host.as_str(), |client: &Arc<Client>| &client.name),
+        host: &host,
         form_targets: &form_targets,
         is_cancellable: request.is_some(),
     };

@@ -124,6 +124,8 @@ fn the_chooser_may_lead_to_the_port_of_this_request() {
         let first = browser.get(&authorize_url(&world, &changes(LOOPBACK, state)));
         let page = browser.step(&first);
         assert!(page.text().contains("Partners"), "{}", page.text());
+        let app = "to continue to <strong>phone</strong>";
+        assert!(page.text().contains(app), "{}", page.text());
         let sources = form_action(&page);
         assert!(
             sources.iter().any(|one| one == "http://127.0.0.1:4711"),
