@@ -7,6 +7,7 @@ use crate::decision::CookieState;
 use crate::endpoints::Call;
 use crate::endpoints::answer::Answer;
 use crate::endpoints::failure::Failure;
+use crate::endpoints::openid_provider::SessionFacts;
 use crate::endpoints::own_url;
 use crate::endpoints::query;
 use crate::gateway::Snapshot;
@@ -20,6 +21,10 @@ pub async fn handle(call: &Call<'_>) -> Result<Answer, Box<Failure>> {
     let CookieState::Live(live) = call.fresh_session().await? else {
         return Ok(login_required(call, "/"));
     };
+    // An account that is gone or locked has no session any more.
+    if SessionFacts::of(call, &live).is_none() {
+        return Ok(login_required(call, "/"));
+    }
     call.gateway
         .sessions
         .touch(&live, &call.snapshot.policy.sessions, call.now);

@@ -17,6 +17,7 @@ use crate::openid_provider::clients::Client;
 use crate::openid_provider::clients::ConsentMode;
 use crate::openid_provider::error::ErrorCode;
 use crate::openid_provider::error::Refusal;
+use crate::openid_provider::redirect_uri::ApplicationType;
 use crate::openid_provider::scope;
 use crate::openid_provider::settings::OpenIdProviderSettings;
 
@@ -63,13 +64,25 @@ pub enum Verdict {
 
 /// Whether what was agreed to before counts for `request`.
 pub fn is_remembered_for(request: &AuthorizationRequest) -> bool {
-    request.client.consent == ConsentMode::Explicit && !request.prompt.consent
+    is_kept_for(request) && !request.prompt.consent
 }
 
-/// Whether an answer about `client` is remembered: where users are not asked of themselves, the client that
-/// had them asked may have them asked again.
-pub fn is_kept_for(client: &Client) -> bool {
-    client.consent == ConsentMode::Explicit
+/// Whether the answer to `request` is remembered: where users are not asked of themselves, the client that
+/// had them asked may have them asked again; and what one app on a device was allowed is not for another
+/// that calls itself by its name.
+pub fn is_kept_for(request: &AuthorizationRequest) -> bool {
+    request.client.consent == ConsentMode::Explicit && !could_be_another_app(request)
+}
+
+/// Whether any app on the user's device can have sent `request` and can get the answer: the client has
+/// nothing to prove itself by, and ports and schemes there belong to whoever takes them.
+///
+/// Implements RFC 8252 section 8.6.
+fn could_be_another_app(request: &AuthorizationRequest) -> bool {
+    let client = &request.client;
+    client.application_type == ApplicationType::Native
+        && client.is_public()
+        && !request.address.redirect_uri.starts_with("https:")
 }
 
 /// Judges `request` of the user `identity`.

@@ -232,8 +232,9 @@ pub struct ProviderClient {
     /// a secret or a key that do not know PKCE. Default: `required`.
     #[schemars(extend("default" = "required"))]
     pub pkce: Option<ClientPkce>,
-    /// Whether users are asked before it gets anything about them; the answer is remembered for a year.
-    /// For applications of others: `explicit`. Default: `implicit`.
+    /// Whether users are asked before it gets anything about them; the answer is remembered for a year, but
+    /// for a public native app at a port or scheme of the device. For applications of others: `explicit`.
+    /// Default: `implicit`.
     #[schemars(extend("default" = "implicit"))]
     pub consent: Option<Consent>,
     /// How long what this client is given lives. Default: as in `lifetimes` of the provider.

@@ -6,8 +6,9 @@
 //! if it had been answered. Requests that are too long for a login's cookie are kept in the store.
 //!
 //! A request that its client has pushed is taken out of the store when a browser first names it. From then
-//! on it travels sealed, since a client that pushes does not want it to be read on the way, and counts once
-//! after each login: of two browsers that bring it, one is refused.
+//! on it travels sealed, since a client that pushes does not want it to be read on the way, and a user
+//! answers it once: of two browsers that bring it, one is refused. That it was brought is not written down,
+//! since strangers bring requests as often as they like.
 
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub struct Asked {
     pub at: Timestamp,
     /// By which way it has come.
     pub way: Way,
+    /// What a request that was pushed is told from all others by, from when it goes through a login.
+    once: Option<String>,
 }
 
 /// A pushed request on its way through a login.
@@ -60,7 +63,7 @@ struct Carried {
     text: String,
     #[serde(rename = "t")]
     at: Timestamp,
-    /// Told from any other, also from the same request on another way.
+    /// Told from any other by this.
     #[serde(rename = "o")]
     once: String,
 }
@@ -88,6 +91,7 @@ pub async fn read(call: &Call<'_>, query: &str) -> Result<Asked, Box<Failure>> {
             text,
             at: call.now,
             way: Way::Pushed,
+            once: None,
         });
     }
     let noted = text.rsplit_once(&format!("&{NOTE}="));
@@ -97,11 +101,13 @@ pub async fn read(call: &Call<'_>, query: &str) -> Result<Asked, Box<Failure>> {
             text: before.to_owned(),
             at,
             way: Way::Browser,
+            once: None,
         },
         None => Asked {
             text,
             at: call.now,
             way: Way::Browser,
+            once: None,
         },
     })
 }
@@ -148,22 +154,41 @@ async fn pushed(call: &Call<'_>, text: &str) -> Result<Option<String>, Box<Failu
     text.map(Some).ok_or_else(|| respond::shown(call, &UNKNOWN))
 }
 
-/// A pushed request that comes back from a login, the first time only.
+/// A pushed request that comes back from a login, or from a page, unless its user has answered it.
 async fn carried(call: &Call<'_>, sealed: &str) -> Result<Asked, Box<Failure>> {
     let Carried { text, at, once } = opened_carried(call, sealed).ok_or_else(over)?;
-    let once = format!("pushed request {once}");
-    let is_first = (call.gateway.sessions)
-        .once(once.as_bytes(), at.after(NOTE_LIFETIME), call.now)
+    let is_answered = (call.gateway)
+        .is_pushed_request_answered(&once, call.now)
         .await
         .map_err(|_| Failure::store_unavailable())?;
-    if !is_first {
+    if is_answered {
         return Err(over());
     }
     Ok(Asked {
         text,
         at,
         way: Way::Pushed,
+        once: Some(once),
     })
+}
+
+/// Notes that a user who is logged in answers the request now.
+///
+/// # Errors
+/// [`Failure`] (400): it was pushed, and was answered before. (503): the store cannot tell.
+pub async fn answer(call: &Call<'_>, asked: &Asked) -> Result<(), Box<Failure>> {
+    // One that comes from its client was taken out of the store for this answer.
+    let Some(once) = &asked.once else {
+        return Ok(());
+    };
+    let is_first = (call.gateway)
+        .answer_pushed_request(once, asked.at.after(NOTE_LIFETIME), call.now)
+        .await
+        .map_err(|_| Failure::store_unavailable())?;
+    if !is_first {
+        return Err(over());
+    }
+    Ok(())
 }
 
 fn opened_carried(call: &Call<'_>, sealed: &str) -> Option<Carried> {
@@ -211,10 +236,11 @@ fn noted(call: &Call<'_>, asked: &Asked) -> String {
 }
 
 fn sealed(call: &Call<'_>, asked: &Asked) -> String {
+    let new = || URL_SAFE_NO_PAD.encode(random::bytes::<16>());
     let carried = Carried {
         text: asked.text.clone(),
         at: asked.at,
-        once: URL_SAFE_NO_PAD.encode(random::bytes::<16>()),
+        once: asked.once.clone().unwrap_or_else(new),
     };
     let plain = serde_json::to_vec(&carried).expect("it is made of texts and a number");
     let sealed = call.snapshot.keys.seal_text(

@@ -112,6 +112,7 @@ pub async fn deny(
     let refusal = match denial {
         Denial::OfLogin => CANCELLED,
         Denial::OfConsent(identity) => {
+            asked::answer(call, asked).await?;
             // What was agreed to before goes too: the user has just been asked about all of it.
             let forgotten = call.gateway.forget_consent(identity, &request.client);
             forgotten.await.map_err(|_| Failure::store_unavailable())?;
@@ -189,7 +190,7 @@ async fn agreed(
     let known = allowed.map_or(Known::Before(before.as_ref()), Known::Now);
     match consent::judge(&request, identity, known, provider) {
         Verdict::Pass(scope) => {
-            if let Some(shown) = allowed.filter(|_| consent::is_kept_for(&request.client)) {
+            if let Some(shown) = allowed.filter(|_| consent::is_kept_for(&request)) {
                 let client = &request.client;
                 let kept = gateway.remember_consent(snapshot, identity, client, shown, call.now);
                 if kept.await.is_err() {
@@ -197,6 +198,7 @@ async fn agreed(
                 }
             }
             request.scope = scope;
+            asked::answer(call, asked).await?;
             grant(call, provider, &request, authentication).await
         }
         Verdict::Ask(scope) => {

@@ -50,10 +50,10 @@ pub fn methods<'a>(endpoint: ProviderPath, call: &Call<'a>) -> &'a [&'a str] {
     }
     match endpoint {
         ProviderPath::Configuration | ProviderPath::Jwks => &["GET", "HEAD"],
-        ProviderPath::Authorize | ProviderPath::Logout | ProviderPath::SignIn => {
-            &["GET", "HEAD", "POST"]
-        }
-        ProviderPath::Userinfo => &["GET", "HEAD", "POST"],
+        // A HEAD has no effect (RFC 9110 section 9.2.1), and here a GET has: whoever looks at a link first
+        // must neither draw a code, nor use a pushed request up, nor end a session.
+        ProviderPath::Authorize | ProviderPath::Logout => &["GET", "POST"],
+        ProviderPath::SignIn | ProviderPath::Userinfo => &["GET", "HEAD", "POST"],
         ProviderPath::PushedAuthorizationRequest
         | ProviderPath::Token
         | ProviderPath::Introspect

@@ -30,6 +30,7 @@ pub async fn handle(
         let asked = asked::read(call, query).await?;
         return authorize::deny(call, provider, &asked, Denial::OfLogin).await;
     }
+    // The page names the app that the sign-in leads to, and no other that somebody has written there.
     let asking = respond::asking(call, &place).await;
     let (host, form_targets) = match asking {
         Some(asking) => (asking.name, asking.form_targets),

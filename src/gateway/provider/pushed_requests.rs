@@ -1,7 +1,7 @@
 //! Authorization requests that clients of our provider have pushed, until a browser brings their name.
 //!
 //! Each lies sealed in the store, under the hash of its name and its client. Invariant: a request is handed
-//! out once.
+//! out once, and answered once.
 
 use crate::clock::Timestamp;
 use crate::gateway::Gateway;
@@ -83,6 +83,53 @@ impl Gateway {
             String::from_utf8(opened.ok()?).ok()
         }))
     }
+
+    /// Whether a user has answered the request that `once` stands for.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer: then it must count as answered.
+    pub async fn is_pushed_request_answered(
+        &self,
+        once: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let found = self.sessions.store().get(&answered(once), now).await;
+        let found = found.inspect_err(|_| self.metrics.store_error())?;
+        Ok(found.is_some())
+    }
+
+    /// Notes until `until` that a user answers the request that `once` stands for. False: it was answered
+    /// before.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot tell: then it must count as answered.
+    pub async fn answer_pushed_request(
+        &self,
+        once: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let record = Record {
+            key: answered(once),
+            value: Vec::new(),
+            expires_at: until,
+            last_seen: now,
+            index: Vec::new(),
+            version: 0,
+        };
+        match self.sessions.store().put_new(record).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::AlreadyExists) => Ok(false),
+            Err(error) => {
+                self.metrics.store_error();
+                Err(error)
+            }
+        }
+    }
+}
+
+fn answered(once: &str) -> Key {
+    hash(&[b"answered pushed request", once.as_bytes()])
 }
 
 /// What the waiting requests of a client are found by.

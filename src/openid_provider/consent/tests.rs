@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::*;
 use crate::openid_provider::authorize;
 use crate::openid_provider::authorize::Way;
+use crate::openid_provider::clients::ClientAuthentication;
 use crate::openid_provider::parameters::Parameters;
+use crate::openid_provider::secret_hash::SecretHash;
 use crate::openid_provider::test_support::*;
 
 fn request(mode: ConsentMode, scope: &str, more: &str) -> AuthorizationRequest {
@@ -74,6 +76,50 @@ fn an_implicit_client_is_not_asked_about() {
     }
     assert!(!is_remembered_for(&request("")));
     assert!(is_remembered_for(&explicit("openid", "")));
+}
+
+/// Whoever can take the port or the scheme can take the name too.
+#[test]
+fn rfc8252_8_6_what_another_app_could_ask_for_is_asked_about_every_time() {
+    let agreed = before("openid");
+    let native = |redirect_uri: &str, change: fn(&mut Client)| {
+        let mut request = explicit("openid", "");
+        let mut client = Client::clone(&request.client);
+        client.application_type = ApplicationType::Native;
+        client.authentication = ClientAuthentication::None;
+        change(&mut client);
+        request.client = Arc::new(client);
+        request.address.redirect_uri = redirect_uri.to_owned();
+        request
+    };
+    for uri in [
+        "http://127.0.0.1:4711/callback",
+        "com.example.field:/callback",
+    ] {
+        let request = native(uri, |_| ());
+        let known = Known::Before(Some(&agreed));
+        assert_eq!(verdict(&request, known), "ask: openid", "{uri}");
+        assert!(!is_kept_for(&request) && !is_remembered_for(&request));
+        let now = Scope::parse("openid").unwrap();
+        assert_eq!(verdict(&request, Known::Now(&now)), "pass: openid");
+        // One that proves who it is, and one that is a page in a browser.
+        for change in [
+            |client: &mut Client| {
+                client.authentication = ClientAuthentication::SecretBasic(SecretHash::of("s3cret"));
+            },
+            |client: &mut Client| client.application_type = ApplicationType::Web,
+        ] {
+            let request = native(uri, change);
+            assert_eq!(verdict(&request, known), "pass: openid", "{uri}");
+            assert!(is_kept_for(&request));
+        }
+    }
+    // The system knows whose app an https address belongs to.
+    let request = native("https://field.example.com/callback", |_| ());
+    assert_eq!(
+        verdict(&request, Known::Before(Some(&agreed))),
+        "pass: openid"
+    );
 }
 
 #[test]

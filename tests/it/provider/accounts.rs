@@ -251,6 +251,20 @@ fn an_account_that_is_not_active_is_nobody() {
     };
     let renewed = refresh(&tokens);
     assert_eq!(renewed.status, 200, "{}", renewed.text());
+    let access_token = renewed.json()["access_token"].as_str().unwrap().to_owned();
+    world.secrets.note(&access_token);
+    let userinfo = Call::bare("GET", &format!("{}/userinfo", issuer(&world)))
+        .header("Authorization", &format!("Bearer {access_token}"));
+    let basic = STANDARD.encode(format!("shop:{SECRET}"));
+    let introspect = Call::bare("POST", &format!("{}/introspect", issuer(&world)))
+        .header("Authorization", &format!("Basic {basic}"))
+        .form(&[("token", &access_token)]);
+    let origin = issuer(&world).replace("/oidc", "");
+    let who = Call::script(&format!("{origin}/oauth2/userinfo"));
+    assert_eq!(browser.send(&who).json()["user"], "bob");
+    let mut app = world.browser();
+    assert_eq!(app.send(&userinfo).status, 200);
+    assert_eq!(app.send(&introspect).json()["active"], true);
     let path = world.gateway.path("gateway.yaml");
     let yaml = std::fs::read_to_string(&path).unwrap();
     let (active, locked) = (
@@ -262,6 +276,10 @@ fn an_account_that_is_not_active_is_nobody() {
     world.gateway.wait_for_log("reloaded");
     let silent = browser.get(&authorize_url(&world, &[("prompt", "none")]));
     assert_eq!(value(&answer(&silent), "error"), "login_required");
+    assert_eq!(browser.send(&who).status, 401);
+    // The access token has not run out, and is worth nothing.
+    assert_eq!(app.send(&userinfo).status, 401);
+    assert_eq!(app.send(&introspect).json()["active"], false);
     let refused = refresh(&renewed.json());
     assert_eq!(refused.status, 400);
     assert_eq!(refused.json()["error"], "invalid_grant");
@@ -304,4 +322,32 @@ fn an_account_that_is_not_active_is_nobody() {
         let answer = answer(&browser.get(&authorize_url(&world, &[("prompt", "none")])));
         answer.iter().any(|(name, _)| name == "code")
     });
+}
+
+#[test]
+fn the_sign_in_page_names_the_app_it_leads_to_and_no_other() {
+    let mut setup = local("");
+    let shop = "    - client_id: shop\n";
+    assert_eq!(setup.settings.matches(shop).count(), 1);
+    let named = format!("{shop}      name: The Marker\n");
+    setup.settings = setup.settings.replace(shop, &named);
+    let world = World::with(&setup);
+    let mut browser = world.browser();
+    let asked = url::Url::parse(&authorize_url(&world, &[])).unwrap();
+    let query = asked.query().unwrap();
+    for (place, is_named) in [
+        (format!("/oidc/authorize?{query}"), true),
+        (format!("/oidc/other?{query}"), false),
+        (format!("/?{query}"), false),
+        (
+            format!("https://evil.example/oidc/authorize?{query}"),
+            false,
+        ),
+    ] {
+        let mut rd = url::form_urlencoded::Serializer::new(String::new());
+        rd.append_pair("rd", &place);
+        let page = browser.get(&format!("{}/sign_in?{}", issuer(&world), rd.finish()));
+        assert_eq!(page.status, 200);
+        assert_eq!(page.text().contains("The Marker"), is_named, "{place}");
+    }
 }

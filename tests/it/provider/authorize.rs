@@ -156,3 +156,16 @@ fn a_long_request_survives_a_login() {
     let over = browser.get(&format!("{origin}{rd}"));
     assert_eq!(over.status, 400);
 }
+
+/// Whoever looks at a link before it is opened draws no code.
+#[test]
+fn a_look_at_the_head_of_an_answer_draws_no_code() {
+    let world = World::with(&local(""));
+    let mut browser = world.browser();
+    code(&world, &log_in(&world, &mut browser, "alice", &[]));
+    let url = authorize_url(&world, &[]);
+    let looked = browser.send(&Call::bare("HEAD", &url));
+    assert_eq!((looked.status, looked.header("allow")), (405, "GET, POST"));
+    assert!(looked.all("location").is_empty());
+    code(&world, &browser.get(&url));
+}

@@ -193,3 +193,15 @@ fn a_revoked_session_takes_what_apps_have_with_it() {
         assert_eq!((told(&online), told(&offline)), (401, offline_status));
     }
 }
+
+#[test]
+fn a_look_at_the_head_of_an_answer_signs_nobody_out() {
+    let world = World::with(&local(""));
+    let (mut browser, hint, _) = alice(&world, "openid");
+    let url = logout_url(&world, &[("id_token_hint", &hint)]);
+    let looked = browser.send(&Call::bare("HEAD", &url));
+    assert_eq!((looked.status, looked.header("allow")), (405, "GET, POST"));
+    assert!(is_signed_in(&world, &mut browser));
+    browser.get(&url);
+    assert!(!is_signed_in(&world, &mut browser));
+}

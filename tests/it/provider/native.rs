@@ -155,3 +155,38 @@ fn the_chooser_may_lead_to_the_port_of_this_request() {
         }
     }
 }
+
+/// RFC 8252 section 8.6: another app on the device gets nothing by an answer that was for this one.
+#[test]
+fn an_app_on_a_device_is_asked_about_every_time() {
+    let explicit = PHONE.replace(
+        "    - client_id: phone\n",
+        "    - client_id: phone\n      consent: explicit\n",
+    );
+    assert_ne!(explicit, PHONE);
+    let world = World::with(&with_clients(local(""), &explicit));
+    let mut browser = world.browser();
+    let scheme = "com.example.field:/callback";
+    let first = browser.get(&authorize_url(&world, &changes(scheme, "s")));
+    let page = to_client(&mut browser, first);
+    let mut page = sign_in(&world, &mut browser, &page, "alice");
+    for uri in [scheme, LOOPBACK] {
+        let html = page.text();
+        let form = Call::navigate(&format!("{}/consent", issuer(&world)))
+            .header("Sec-Fetch-Site", "same-origin")
+            .form(&[
+                ("csrf", &field(&html, "csrf")),
+                ("rd", &field(&html, "rd")),
+                ("decision", "allow"),
+            ]);
+        let done = browser.send(&form);
+        assert_eq!(done.status, 303, "{}", done.text());
+        page = browser.get(&authorize_url(&world, &changes(LOOPBACK, "s")));
+        assert_eq!(page.status, 200, "{uri}");
+        assert!(page.text().contains("name=\"decision\""), "{uri}");
+        let mut silent = changes(uri, "s").to_vec();
+        silent.push(("prompt", "none"));
+        let refused = answer(&browser.get(&authorize_url(&world, &silent)));
+        assert_eq!(value(&refused, "error"), "consent_required");
+    }
+}

@@ -275,3 +275,51 @@ fn a_pushed_request_goes_through_a_login_at_the_identity_provider() {
     assert_eq!(id_token(&world, &done)["nonce"], "n0nce");
     check_refused(&browser.get(&url));
 }
+
+/// Whoever looks at a link before it is opened does not use the request up.
+#[test]
+fn a_look_at_the_head_of_an_answer_leaves_a_pushed_request() {
+    let world = World::with(&local(""));
+    let mut browser = world.browser();
+    log_in(&world, &mut browser, "alice", &[]);
+    let url = pushed_url(&world, "shop", &[]);
+    let looked = browser.send(&Call::bare("HEAD", &url));
+    assert_eq!((looked.status, looked.header("allow")), (405, "GET, POST"));
+    code(&world, &browser.get(&url));
+}
+
+/// F27: whoever looks twice has one answer, and a user who does not agree has given it.
+#[test]
+fn a_pushed_request_is_answered_once_in_however_many_tabs() {
+    let mut setup = local("");
+    let shop = "    - client_id: shop\n";
+    assert_eq!(setup.settings.matches(shop).count(), 1);
+    let asking = format!("{shop}      consent: explicit\n");
+    setup.settings = setup.settings.replace(shop, &asking);
+    let world = World::with(&setup);
+    let mut browser = world.browser();
+    let origin = issuer(&world).replace("/oidc", "");
+    for decision in ["deny", "allow"] {
+        let first = browser.get(&pushed_url(&world, "shop", &[("prompt", "consent")]));
+        let mut page = to_client(&mut browser, first);
+        if page.text().contains("name=\"password\"") {
+            // Reloaded, it is still there.
+            let rd = field(&page.text(), "rd");
+            let again = browser.get(&format!("{origin}{rd}"));
+            let again = to_client(&mut browser, again);
+            page = sign_in(&world, &mut browser, &again, "alice");
+        }
+        let rd = field(&page.text(), "rd");
+        let second = browser.get(&format!("{origin}{rd}"));
+        assert_eq!(second.status, 200, "{}", second.text());
+        let done = consent::decide(&world, &mut browser, &page, decision);
+        match decision {
+            "deny" => assert_eq!(value(&answer(&done), "error"), "access_denied"),
+            _ => drop(code(&world, &done)),
+        }
+        for late in ["allow", "deny"] {
+            check_refused(&consent::decide(&world, &mut browser, &second, late));
+        }
+        check_refused(&browser.get(&format!("{origin}{rd}")));
+    }
+}

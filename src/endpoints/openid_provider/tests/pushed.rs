@@ -225,3 +225,34 @@ async fn rfc9126_2_an_assertion_may_name_the_token_endpoint() {
         check_refused(&pushed(audience, jti).await, 401, "invalid_client");
     }
 }
+
+/// Whoever has no account brings a request as often as they like: nothing of that is kept.
+#[tokio::test]
+async fn a_request_that_nobody_answers_fills_no_store() {
+    // Of a test of the accounts: its password is of no matter here.
+    let hash = "$argon2id$v=19$m=7168,t=5,p=1$c29tZXNhbHRzb21lc2FsdA$Ab6+sBE+Tsn+6D2ktLNSwf7zGnZPIzn8umPKJj3WcwM";
+    let file = FILE.replace(
+        "login: {identity_providers: [corp], recheck: never}",
+        &format!(
+            "login: {{accounts: local}}\n  accounts: [{{username: al, password_hash: '{hash}'}}]"
+        ),
+    );
+    assert_ne!(file, FILE);
+    let place = Place::of(&file, Path::new(""), 10);
+    let uri = push(&place, SHOP, &with(&[("prompt", "login")])).await;
+    let mut answer = bring(&place, "shop", &uri).await;
+    for round in 0..20 {
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "round {round}");
+        let page = Url::parse(&format!(
+            "https://sso.example{}",
+            header(&answer, "location")
+        ));
+        let page = page.unwrap();
+        assert_eq!(page.path(), "/oidc/sign_in");
+        let rd = page.query_pairs().find(|(name, _)| name == "rd").unwrap().1;
+        let (_, query) = rd.split_once('?').unwrap();
+        assert!(query.starts_with("vestibule_pushed="), "{query}");
+        let sent = Sent(ProviderPath::Authorize, "GET", &[], "");
+        answer = place.send_to(Some(query), sent).await;
+    }
+}
