@@ -75,6 +75,21 @@
 //! costs the same: its hash, one look-up, and a glance at whether its issuer's keys are still the ones it
 //! was verified with.
 //!
+//! # The way of an app that asks our own provider
+//!
+//! | step | where | what |
+//! |---|---|---|
+//! | 1 | `endpoints/openid_provider/pushed_authorization_request.rs` | the app may send its request ahead; it lies in the store until a browser brings its name, once |
+//! | 2 | `openid_provider/authorize.rs` | the request is read whole; where client or redirect URI is in doubt, the answer is a page of ours |
+//! | 3 | `openid_provider/judge.rs` | the session of the browser will do, or a login comes first: at an identity provider, or with an account (`endpoints/account_sign_in`); `endpoints/openid_provider/asked.rs` brings the request through it |
+//! | 4 | `openid_provider/consent.rs` | the user is asked where the client wants it so; what was agreed to is remembered |
+//! | 5 | `openid_provider/grants` | a code becomes tokens once, a refresh token the next one; who the user is now is looked up again (`endpoints/openid_provider/user.rs`) |
+//! | 6 | `gateway/refresh/recheck.rs` | what was granted offline outlives its session: the login is kept, and the identity provider asked again |
+//!
+//! What is remembered for all this lies in the store as sessions do (`gateway/provider`, by
+//! `gateway/sealed.rs`). Which answers a script of another origin may read is said in one file,
+//! `endpoints/openid_provider/cross_origin.rs`.
+//!
 //! # What is made in one place only
 //!
 //! | value | made by | so that |
@@ -97,8 +112,8 @@
 //!   spelling.
 //! - A session's id is new with every login; only its hash is stored, and all that is stored is
 //!   sealed for its purpose and its key.
-//! - A visitor without a session costs no memory: a login under way lives in a sealed cookie. Where a route
-//!   keeps forms over a login, their number and size have a bound.
+//! - A visitor without a session costs no memory: a login under way lives in a sealed cookie. What is kept
+//!   in the store before a login, forms and requests of apps, has a bound in number, size and time.
 //! - Everything from outside has a limit, a named constant with its reason.
 //! - A session that has ended has ended everywhere within a second, and nothing that ran under it runs on.
 //! - No secret, token, code or cookie is in a log line, a metric or a page.

@@ -274,7 +274,7 @@ pub async fn revoke(gateway: &Gateway, query: &str, client_address: Option<IpAdd
             let Some((session, _)) = found else { continue };
             if gateway.sessions.end(key).await? {
                 count += 1;
-                tell(&session, client_address);
+                tell(true, &session.identity, client_address);
             }
             gateway.sessions.end_grants_with(&[key.0]).await?;
         }
@@ -289,7 +289,7 @@ pub async fn revoke(gateway: &Gateway, query: &str, client_address: Option<IpAdd
                 .end_holdings(&snapshot, holder, is_meant, now)
                 .await?;
             for identity in &ended {
-                tell_offline(identity, client_address);
+                tell(false, identity, client_address);
             }
             offline += ended.len();
         }
@@ -309,33 +309,17 @@ pub async fn revoke(gateway: &Gateway, query: &str, client_address: Option<IpAdd
     }
 }
 
-fn tell_offline(identity: &Identity, client_address: Option<IpAddr>) {
+fn tell(is_session: bool, identity: &Identity, client_address: Option<IpAddr>) {
+    let cause = SessionEnd::Revoked;
     let person = audit::Person {
         subject: &identity.subject,
         user: &identity.user,
     };
-    AuditEvent::OfflineAccessEnded {
-        person,
-        cause: SessionEnd::Revoked,
-    }
-    .emit(&audit::Origin {
-        request_id: None,
-        client_address,
-        idp: Some(&identity.identity_provider),
-    });
-}
-
-fn tell(session: &Session, client_address: Option<IpAddr>) {
-    let identity = &session.identity;
-    let person = audit::Person {
-        subject: &identity.subject,
-        user: &identity.user,
+    let event = match is_session {
+        true => AuditEvent::SessionEnded { person, cause },
+        false => AuditEvent::OfflineAccessEnded { person, cause },
     };
-    AuditEvent::SessionEnded {
-        person,
-        cause: SessionEnd::Revoked,
-    }
-    .emit(&audit::Origin {
+    event.emit(&audit::Origin {
         request_id: None,
         client_address,
         idp: Some(&identity.identity_provider),

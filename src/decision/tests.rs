@@ -1,6 +1,5 @@
 mod refresh;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -82,21 +81,7 @@ pub(super) fn policy(auth: Auth) -> Policy {
 }
 
 fn live(user: &str, provider: &str, origin: &str, created_at: i64) -> SessionFact {
-    let identity = Identity {
-        identity_provider: provider.to_owned(),
-        subject: user.to_owned(),
-        user: user.to_owned(),
-        preferred_username: None,
-        email: None,
-        email_verified: false,
-        name: None,
-        groups: Vec::new(),
-        roles: Vec::new(),
-        scopes: Vec::new(),
-        attributes: BTreeMap::new(),
-        claims: serde_json::Map::new(),
-        client: None,
-    };
+    let identity = Identity::of_test(provider, user, user);
     let session = Session {
         identity,
         origin: origin.to_owned(),

@@ -1,7 +1,7 @@
 //! Our own paths: gather, ask the core, act, return a response value.
 //!
-//! Owns the login at identity providers as a browser sees it, sign-out, the chooser, the identity as
-//! JSON, forward-auth, and how a failure is told on a page or as JSON. It names no server: requests and
+//! Owns the login at identity providers as a browser sees it, the sign-in with an account, sign-out, the
+//! chooser, the identity as JSON, forward-auth, our own OpenID provider over HTTP, and how a failure is told on a page or as JSON. It names no server: requests and
 //! answers are plain values.
 
 pub mod account_sign_in;
@@ -25,6 +25,8 @@ mod rounds;
 mod sign_in;
 mod sign_out;
 pub mod step_up;
+#[cfg(test)]
+mod test_gateway;
 mod userinfo;
 
 use std::sync::Arc;

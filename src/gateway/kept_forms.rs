@@ -9,12 +9,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::clock::Timestamp;
 use crate::gateway::Gateway;
 use crate::gateway::Snapshot;
+use crate::gateway::sealed::Content;
+use crate::gateway::sealed::Sealed;
 use crate::gateway::sessions::hash;
 use crate::random;
 use crate::relying_party::FLOW_LIFETIME;
 use crate::session::Purpose;
 use crate::store::Key;
-use crate::store::Record;
 
 /// Forms kept at a time, by all gateways on one store: whoever posts needs no session, so this is what
 /// strangers can make the store hold. At 64 KiB each it is less than 100 MiB for ten minutes. Requests
@@ -29,26 +30,19 @@ impl Gateway {
         snapshot: &Snapshot,
         now: Timestamp,
     ) -> Option<String> {
-        let store = self.sessions.store();
-        let kept = store.find(&all()).await;
-        let count = kept.inspect_err(|_| self.metrics.store_error()).ok()?.len();
+        let count = self.sessions.found_by(&all()).await.ok()?.len();
         if count >= FORMS_MAX {
             tracing::warn!(count, "a form is not kept over a login: there are too many");
             return None;
         }
         let id = URL_SAFE_NO_PAD.encode(random::bytes::<16>());
-        let key = key(&id);
-        let record = Record {
-            key,
-            value: (snapshot.keys).seal(Purpose::KeptForm, &key, random::bytes(), form),
+        let content = Content {
+            plain: form.to_vec().into(),
             expires_at: now.after(FLOW_LIFETIME),
-            last_seen: now,
             index: vec![all()],
-            version: 0,
         };
-        let stored = store.put_new(record).await;
-        stored.inspect_err(|_| self.metrics.store_error()).ok()?;
-        Some(id)
+        let is_kept = self.form(&id, snapshot).put_new(content, now).await;
+        is_kept.is_ok_and(|is_kept| is_kept).then_some(id)
     }
 
     /// Takes a form out, the first time only; none: it is not there any more, or cannot be had.
@@ -58,14 +52,8 @@ impl Gateway {
         snapshot: &Snapshot,
         now: Timestamp,
     ) -> Option<Vec<u8>> {
-        let (store, key) = (self.sessions.store(), key(id));
-        let record = store.get(&key, now).await;
-        let record = record.inspect_err(|_| self.metrics.store_error()).ok()??;
-        // Of two that have read it, one deletes it.
-        let is_first = store.delete(&key).await;
-        let is_first = is_first.inspect_err(|_| self.metrics.store_error()).ok()?;
-        let opened = snapshot.keys.open(Purpose::KeptForm, &key, &record.value);
-        opened.ok().filter(|_| is_first)
+        let taken = self.form(id, snapshot).take(now, whole).await;
+        taken.ok().flatten()
     }
 
     /// Reads a form and leaves it where it is, for what has to be known before it is taken out.
@@ -75,12 +63,8 @@ impl Gateway {
         snapshot: &Snapshot,
         now: Timestamp,
     ) -> Option<Vec<u8>> {
-        let key = key(id);
-        let record = self.sessions.store().get(&key, now).await;
-        let record = record.inspect_err(|_| self.metrics.store_error()).ok()??;
-        (snapshot.keys)
-            .open(Purpose::KeptForm, &key, &record.value)
-            .ok()
+        let found = self.form(id, snapshot).get(now, whole).await;
+        Some(found.ok()??.value)
     }
 
     /// Deletes a form that nobody will ask for.
@@ -88,6 +72,14 @@ impl Gateway {
         // What cannot be deleted now goes with the next sweep after its time.
         let _ = self.sessions.store().delete(&key(id)).await;
     }
+
+    fn form<'a>(&'a self, id: &str, snapshot: &'a Snapshot) -> Sealed<'a> {
+        (self.sessions).sealed(&snapshot.keys, Purpose::KeptForm, key(id))
+    }
+}
+
+fn whole(form: &[u8]) -> Option<Vec<u8>> {
+    Some(form.to_vec())
 }
 
 fn key(id: &str) -> Key {

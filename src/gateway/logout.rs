@@ -10,9 +10,9 @@ use std::fmt;
 
 use crate::clock::Timestamp;
 use crate::gateway::Sessions;
+use crate::gateway::sealed::Content;
 use crate::gateway::sessions::hash;
 use crate::gateway::sessions::open;
-use crate::random;
 use crate::relying_party::FLOW_LIFETIME;
 use crate::session::KeyRing;
 use crate::session::Purpose;
@@ -22,7 +22,6 @@ use crate::session::SessionKey;
 use crate::session::SessionSettings;
 use crate::store::Key;
 use crate::store::Record;
-use crate::store::Replacement;
 use crate::store::StoreError;
 
 /// Whom an identity provider has logged out.
@@ -149,8 +148,7 @@ impl Sessions {
         keys: &KeyRing,
         now: Timestamp,
     ) -> Result<LoggedOut, StoreError> {
-        let found = self.find_those_of(provider, whom).await;
-        let found = found.inspect_err(|_| self.count_store_error())?;
+        let found = self.find_those_of(provider, whom).await?;
         let mut logged_out = LoggedOut::default();
         if let Some(first) = found.first() {
             let session = self.read(SessionKey(*first), keys, now).await?;
@@ -162,8 +160,7 @@ impl Sessions {
         if let Whom::Subject(subject) = whom {
             // In one step: there may be thousands.
             let index = index_of_subject(provider, subject);
-            let ended = (self.store().delete_by_index(&index).await)
-                .inspect_err(|_| self.count_store_error())?;
+            let ended = self.counted(self.store().delete_by_index(&index).await)?;
             logged_out.count = ended.len();
             self.gone(&ended);
             self.end_grants_with_all_of(provider, subject).await?;
@@ -179,24 +176,20 @@ impl Sessions {
     }
 
     async fn find_those_of(&self, provider: &str, whom: Whom<'_>) -> Result<Vec<Key>, StoreError> {
-        let store = self.store();
         match whom {
-            Whom::Sid(sid) => store.find(&index_of_sid(provider, sid)).await,
-            Whom::Subject(subject) => store.find(&index_of_subject(provider, subject)).await,
+            Whom::Sid(sid) => self.found_by(&index_of_sid(provider, sid)).await,
+            Whom::Subject(subject) => self.found_by(&index_of_subject(provider, subject)).await,
             Whom::SidOfSubject(sid, subject) => {
-                let of_sid = store.find(&index_of_sid(provider, sid)).await?;
-                let of_subject = store.find(&index_of_subject(provider, subject)).await?;
+                let of_sid = self.found_by(&index_of_sid(provider, sid)).await?;
+                let of_subject = self.found_by(&index_of_subject(provider, subject)).await?;
                 let of_subject: BTreeSet<Key> = of_subject.into_iter().collect();
                 let mut both: Vec<Key> = of_sid
                     .into_iter()
                     .filter(|key| of_subject.contains(key))
                     .collect();
                 // Where the provider named no `sid` at the login, nobody can tell which session it is.
-                both.extend(
-                    store
-                        .find(&index_of_those_without_sid(provider, subject))
-                        .await?,
-                );
+                let of_those = index_of_those_without_sid(provider, subject);
+                both.extend(self.found_by(&of_those).await?);
                 Ok(both)
             }
         }
@@ -227,8 +220,7 @@ impl Sessions {
     }
 
     async fn keys_by(&self, index: Key) -> Result<Vec<SessionKey>, StoreError> {
-        let keys = self.store().find(&index).await;
-        let keys = keys.inspect_err(|_| self.count_store_error())?;
+        let keys = self.found_by(&index).await?;
         Ok(keys.into_iter().map(SessionKey).collect())
     }
 
@@ -242,8 +234,7 @@ impl Sessions {
         keys: &KeyRing,
         now: Timestamp,
     ) -> Result<Option<(Session, Record)>, StoreError> {
-        let record =
-            (self.store().get(&key.0, now).await).inspect_err(|_| self.count_store_error())?;
+        let record = self.counted(self.store().get(&key.0, now).await)?;
         Ok(record.and_then(|record| Some((open(keys, &key, &record)?.0, record))))
     }
 
@@ -253,12 +244,11 @@ impl Sessions {
     /// [`StoreError`] when the store cannot tell: then it must count as used.
     pub async fn is_used_up(&self, what: &[&[u8]], now: Timestamp) -> Result<bool, StoreError> {
         let found = self.store().get(&used_up(what), now).await;
-        let found = found.inspect_err(|_| self.count_store_error())?;
-        Ok(found.is_some())
+        Ok(self.counted(found)?.is_some())
     }
 
     /// Uses a one-time value up until `until`. Unlike [`Self::once`] this comes after what it is for, so
-    /// that what has failed half-way can be tried again.
+    /// that what has failed half-way can be tried again. False: somebody else was a moment faster.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot remember it.
@@ -267,15 +257,19 @@ impl Sessions {
         what: &[&[u8]],
         until: Timestamp,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let record = note_record(used_up(what), Vec::new(), until, now);
+    ) -> Result<bool, StoreError> {
+        let record = Record {
+            key: used_up(what),
+            value: Vec::new(),
+            expires_at: until,
+            last_seen: now,
+            index: Vec::new(),
+            version: 0,
+        };
         match self.store().put_new(record).await {
-            // Somebody else was a moment faster with the same.
-            Ok(()) | Err(StoreError::AlreadyExists) => Ok(()),
-            Err(error) => {
-                self.count_store_error();
-                Err(error)
-            }
+            Ok(()) => Ok(true),
+            Err(StoreError::AlreadyExists) => Ok(false),
+            Err(error) => self.counted(Err(error)),
         }
     }
 
@@ -287,43 +281,24 @@ impl Sessions {
         issued_at: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let until = now.after(FLOW_LIFETIME * 2);
-        let value = keys.seal(
-            Purpose::Logout,
-            &key,
-            random::bytes(),
-            &issued_at.0.to_be_bytes(),
-        );
-        let store = self.store();
-        let record = note_record(key, value.clone(), until, now);
-        let noted = async {
-            match store.put_new(record.clone()).await {
-                Err(StoreError::AlreadyExists) => (),
-                noted => return noted,
-            }
-            match store.get(&key, now).await? {
-                Some(before) => {
-                    let replacement = Replacement {
-                        value,
-                        expires_at: until,
-                        index: Vec::new(),
-                    };
-                    // Where somebody else has replaced it, they have noted a logout of this moment.
-                    store
-                        .replace(&key, before.version, replacement, now)
-                        .await?;
-                }
-                None => {
-                    store.delete(&key).await?;
-                    match store.put_new(record).await {
-                        Err(StoreError::AlreadyExists) => (),
-                        noted => return noted,
-                    }
-                }
-            }
-            Ok(())
+        let place = self.sealed(keys, Purpose::Logout, key);
+        let content = || Content {
+            plain: issued_at.0.to_be_bytes().to_vec().into(),
+            expires_at: now.after(FLOW_LIFETIME * 2),
+            index: Vec::new(),
         };
-        noted.await.inspect_err(|_| self.count_store_error())
+        if place.put_new(content(), now).await? {
+            return Ok(());
+        }
+        // Where somebody else is faster here, they have noted a logout of this moment.
+        match place.record(now).await? {
+            Some(before) => place.replace(before.version, content(), now).await?,
+            None => {
+                place.delete().await?;
+                place.put_new(content(), now).await?
+            }
+        };
+        Ok(())
     }
 
     /// When a logout was noted; one that cannot be opened counts as one of this moment.
@@ -333,24 +308,12 @@ impl Sessions {
         key: Key,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let record = self.store().get(&key, now).await;
-        let record = record.inspect_err(|_| self.count_store_error())?;
-        Ok(record.map(|record| {
-            let opened = keys.open(Purpose::Logout, &key, &record.value).ok();
-            let seconds = opened.and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
-            seconds.map_or(now, Timestamp)
+        let place = self.sealed(keys, Purpose::Logout, key);
+        Ok(place.record(now).await?.map(|record| {
+            let opened = place.open(&record);
+            let seconds = opened.and_then(|bytes| bytes.as_slice().try_into().ok());
+            seconds.map_or(now, |seconds| Timestamp(i64::from_be_bytes(seconds)))
         }))
-    }
-}
-
-fn note_record(key: Key, value: Vec<u8>, until: Timestamp, now: Timestamp) -> Record {
-    Record {
-        key,
-        value,
-        expires_at: until,
-        last_seen: now,
-        index: Vec::new(),
-        version: 0,
     }
 }
 

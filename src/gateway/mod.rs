@@ -1,7 +1,7 @@
 //! What all requests share.
 //!
-//! Owns the snapshot of the settings in force, which a reload swaps as a whole, and the sessions, which
-//! outlive it. A request takes one snapshot at its start and keeps it to its end, so no request ever
+//! Owns the snapshot of the settings in force, which a reload swaps as a whole, and what outlives it: the
+//! sessions, and what our own provider remembers. A request takes one snapshot at its start and keeps it to its end, so no request ever
 //! sees half of an old file and half of a new one.
 
 mod account_desk;
@@ -11,6 +11,7 @@ mod kept_forms;
 pub mod logout;
 pub mod provider;
 mod refresh;
+mod sealed;
 mod sessions;
 mod snapshot;
 pub mod streams;
@@ -28,6 +29,7 @@ pub use assertion::Assertions;
 pub use refresh::Keeping;
 pub use refresh::Recheck;
 pub use refresh::Wish;
+pub use sealed::Stored;
 pub use sessions::Sessions;
 pub use snapshot::Snapshot;
 pub use snapshot::SnapshotError;

@@ -17,6 +17,7 @@ use crate::clock::Timestamp;
 use crate::decision::SessionFact;
 use crate::gateway::feed::Confirmed;
 use crate::gateway::logout::index;
+use crate::gateway::sealed::Content;
 use crate::gateway::streams::Leash;
 use crate::gateway::streams::Streams;
 use crate::gateway::streams::UnderWay;
@@ -31,7 +32,6 @@ use crate::session::SessionSettings;
 use crate::store::Key;
 use crate::store::Owner;
 use crate::store::Record;
-use crate::store::Replacement;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::telemetry::metrics::Metrics;
@@ -229,23 +229,11 @@ impl Sessions {
     ) -> Result<SessionId, StoreError> {
         let id = SessionId::new(random::bytes());
         let key = id.key();
-        let record = Record {
-            key: key.0,
-            value: keys.seal(
-                Purpose::Session,
-                &key.0,
-                random::bytes(),
-                &session.to_bytes(),
-            ),
-            expires_at: session.expires_at(settings, now),
-            last_seen: now,
-            index: index(&session),
-            version: 0,
-        };
-        self.store
-            .put_new(record)
-            .await
-            .inspect_err(|_| self.metrics.store_error())?;
+        let content = content(&session, settings, now);
+        let place = self.sealed(keys, Purpose::Session, key.0);
+        if !place.put_new(content, now).await? {
+            return Err(StoreError::AlreadyExists);
+        }
         self.cache
             .insert(key, Arc::new(LiveSession::new(key, session, now)));
         Ok(id)
@@ -307,10 +295,7 @@ impl Sessions {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let key = hash(&[b"once", what]);
-        self.store
-            .once(key, expires_at, now)
-            .await
-            .inspect_err(|_| self.metrics.store_error())
+        self.counted(self.store.once(key, expires_at, now).await)
     }
 
     /// Whether the store answers.
@@ -401,16 +386,9 @@ impl Sessions {
         (keys, settings): (&KeyRing, &SessionSettings),
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let bytes = session.to_bytes();
-        let replacement = Replacement {
-            value: keys.seal(Purpose::Session, &key.0, random::bytes(), &bytes),
-            expires_at: session.expires_at(settings, last_seen),
-            index: index(session),
-        };
-        self.store
-            .replace(&key.0, version, replacement, now)
+        self.sealed(keys, Purpose::Session, key.0)
+            .replace(version, content(session, settings, last_seen), now)
             .await
-            .inspect_err(|_| self.metrics.store_error())
     }
 
     /// Lets requests use `live` from now on, unless anything has changed since `seen`: then the next
@@ -437,21 +415,26 @@ impl Sessions {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let lease = self.store.lease(lease_key(key), owner, until, now).await;
-        lease.inspect_err(|_| self.metrics.store_error())
+        self.counted(self.store.lease(lease_key(key), owner, until, now).await)
     }
 
     /// Gives the lease back.
     pub(super) async fn release(&self, key: SessionKey, owner: Owner) {
         // One that cannot be given back ends by itself.
-        if self.store.release(lease_key(key), owner).await.is_err() {
-            self.metrics.store_error();
-        }
+        let _ = self.counted(self.store.release(lease_key(key), owner).await);
     }
 }
 
 fn lease_key(key: SessionKey) -> [u8; 32] {
     hash(&[b"refresh", &key.0])
+}
+
+fn content(session: &Session, settings: &SessionSettings, last_seen: Timestamp) -> Content {
+    Content {
+        plain: session.to_bytes().into(),
+        expires_at: session.expires_at(settings, last_seen),
+        index: index(session),
+    }
 }
 
 /// The session in a record, and when it was last used.

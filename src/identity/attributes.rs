@@ -105,6 +105,28 @@ pub struct Identity {
     pub client: Option<String>,
 }
 
+#[cfg(test)]
+impl Identity {
+    /// Somebody of whom nothing else is known, for tests.
+    pub(crate) fn of_test(identity_provider: &str, subject: &str, user: &str) -> Self {
+        Self {
+            identity_provider: identity_provider.to_owned(),
+            subject: subject.to_owned(),
+            user: user.to_owned(),
+            preferred_username: None,
+            email: None,
+            email_verified: false,
+            name: None,
+            groups: Vec::new(),
+            roles: Vec::new(),
+            scopes: Vec::new(),
+            attributes: BTreeMap::new(),
+            claims: Map::new(),
+            client: None,
+        }
+    }
+}
+
 /// Why claims make no identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdentityProblem {

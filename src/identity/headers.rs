@@ -246,7 +246,6 @@ fn join(items: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use serde_json::json;
 
@@ -260,19 +259,12 @@ mod tests {
             panic!("claims are an object")
         };
         Identity {
-            identity_provider: "corp".to_owned(),
-            subject: "s-1".to_owned(),
-            user: "J\u{f6}rg".to_owned(),
-            preferred_username: None,
             email: Some("a@corp.example".to_owned()),
             email_verified: true,
             name: Some("A".to_owned()),
             groups: vec!["staff".to_owned(), "x,admin".to_owned()],
-            roles: Vec::new(),
-            scopes: Vec::new(),
-            attributes: BTreeMap::new(),
             claims,
-            client: None,
+            ..Identity::of_test("corp", "s-1", "J\u{f6}rg")
         }
     }
 

@@ -119,19 +119,14 @@ pub fn alice() -> Identity {
         "iss": "https://login.corp.example", "aud": "gateway",
     });
     Identity {
-        identity_provider: "corp".to_owned(),
-        subject: "s-1".to_owned(),
-        user: "alice".to_owned(),
         preferred_username: Some("alice".to_owned()),
         email: Some("alice@example.com".to_owned()),
         email_verified: true,
         name: Some("Alice Doe".to_owned()),
         groups: vec!["wiki-editors".to_owned()],
-        roles: Vec::new(),
         scopes: vec!["openid".to_owned()],
-        attributes: BTreeMap::new(),
         claims: object(claims),
-        client: None,
+        ..Identity::of_test("corp", "s-1", "alice")
     }
 }
 

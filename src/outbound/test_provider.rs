@@ -8,11 +8,9 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::clock::Timestamp;
 use crate::jose::Algorithm;
 use crate::jose::SigningKey;
 use crate::jose::sign::key_set_json;
-use crate::oidc::pkce::CodeVerifier;
 use crate::outbound::identity_provider::IdentityProvider;
 use crate::outbound::test_server::Reply;
 use crate::outbound::test_server::Seen;
@@ -21,13 +19,10 @@ use crate::outbound::test_server::client;
 use crate::relying_party;
 use crate::relying_party::CallbackParameters;
 use crate::relying_party::Code;
-use crate::relying_party::Flow;
 use crate::relying_party::IdentityProviderSettings;
 use crate::relying_party::test_settings;
-use crate::secret::Secret;
-
-/// The time of every test.
-pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000);
+pub(crate) use crate::relying_party::test_settings::NOW;
+pub(crate) use crate::relying_party::test_settings::flow;
 
 pub(crate) const DISCOVERY: &str = "/.well-known/openid-configuration";
 
@@ -182,24 +177,6 @@ fn changed(value: Value, changes: Value) -> Map<String, Value> {
         };
     }
     members
-}
-
-/// The flow that the ID tokens above answer.
-pub(crate) fn flow() -> Flow {
-    Flow {
-        identity_provider: "corp".to_owned(),
-        state_id: "st-1".to_owned(),
-        nonce: Secret::new("n-1".to_owned()),
-        code_verifier: Some(CodeVerifier::from_random([7; 32])),
-        redirect_uri: "https://wiki.example.com/oauth2/callback/corp".to_owned(),
-        return_to: "/".to_owned(),
-        started_at: NOW,
-        max_age_seconds: None,
-        acr_values: Vec::new(),
-        is_silent: false,
-        former: Default::default(),
-        form_id: None,
-    }
 }
 
 /// A code, by the only way there is.

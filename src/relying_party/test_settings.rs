@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use url::Url;
 
+use crate::clock::Timestamp;
 use crate::identity::ClaimMapping;
 use crate::identity::RoleMapping;
 use crate::oidc::metadata::ProviderMetadata;
+use crate::oidc::pkce::CodeVerifier;
+use crate::relying_party::Flow;
 use crate::relying_party::settings::ClaimsSource;
 use crate::relying_party::settings::ClientAuth;
 use crate::relying_party::settings::Endpoints;
@@ -15,6 +18,27 @@ use crate::relying_party::settings::IdentityProviderSettings;
 use crate::relying_party::settings::Pkce;
 use crate::relying_party::settings::Status;
 use crate::secret::Secret;
+
+/// The time of every test.
+pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000);
+
+/// A login that is under way there.
+pub(crate) fn flow() -> Flow {
+    Flow {
+        identity_provider: "corp".to_owned(),
+        state_id: "st-1".to_owned(),
+        nonce: Secret::new("n-1".to_owned()),
+        code_verifier: Some(CodeVerifier::from_random([7; 32])),
+        redirect_uri: "https://wiki.example.com/oauth2/callback/corp".to_owned(),
+        return_to: "/".to_owned(),
+        started_at: NOW,
+        max_age_seconds: None,
+        acr_values: Vec::new(),
+        is_silent: false,
+        former: Default::default(),
+        form_id: None,
+    }
+}
 
 /// Settings as `gateway.yaml` gives them when only the required keys are set.
 pub(crate) fn settings() -> IdentityProviderSettings {

@@ -151,29 +151,11 @@ struct Stored {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::collections::BTreeMap;
-
-    use serde_json::Map;
-
     use super::*;
 
     pub(in crate::session) fn session() -> Session {
         Session {
-            identity: Identity {
-                identity_provider: "corp".to_owned(),
-                subject: "s".to_owned(),
-                user: "alice".to_owned(),
-                preferred_username: None,
-                email: None,
-                email_verified: false,
-                name: None,
-                groups: Vec::new(),
-                roles: Vec::new(),
-                scopes: Vec::new(),
-                attributes: BTreeMap::new(),
-                claims: Map::new(),
-                client: None,
-            },
+            identity: Identity::of_test("corp", "s", "alice"),
             origin: "https://a.example".to_owned(),
             created_at: Timestamp(1000),
             authenticated_at: Timestamp(1000),

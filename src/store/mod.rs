@@ -1,4 +1,4 @@
-//! What must be remembered: sessions and one-time values.
+//! What must be remembered: records such as sessions, one-time values, and leases.
 //!
 //! Owns the small trait every kind of store has, the record it keeps and its limits. Does not know what
 //! a record holds: keys are hashes and values are sealed before they come here.
@@ -49,7 +49,7 @@ pub const SWEEP_COUNT_MAX: usize = 10_000;
 /// One remembered thing, such as a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// The hash of the session id.
+    /// The hash of what names it, such as a session id.
     pub key: Key,
     /// The contents, sealed by the caller.
     pub value: Vec<u8>,

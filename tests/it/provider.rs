@@ -16,6 +16,7 @@ use crate::support::gateway::World;
 use crate::support::raw::Response;
 
 mod accounts;
+mod as_client;
 mod audit;
 mod authorize;
 mod broker;
@@ -39,6 +40,8 @@ mod scopes;
 mod shared_keys;
 mod userinfo;
 mod without_pkce;
+
+pub use as_client::*;
 
 /// Of the password `correct horse`, as cheap as the gateway takes one.
 pub const HASH: &str = "$argon2id$v=19$m=7168,t=5,p=1$c29tZXNhbHRzb21lc2FsdA$Ab6+sBE+Tsn+6D2ktLNSwf7zGnZPIzn8umPKJj3WcwM";
@@ -102,7 +105,7 @@ fn broker(more: &str) -> Setup {
         .file("shop-secret", format!("{SECRET}\n"))
 }
 
-fn issuer(world: &World) -> String {
+pub fn issuer(world: &World) -> String {
     format!("http://sso.localhost:{}/oidc", world.gateway.port)
 }
 
@@ -111,7 +114,7 @@ pub fn challenge() -> String {
     URL_SAFE_NO_PAD.encode(hash.as_ref())
 }
 
-/// The usual parameters of the client `shop`, with `changes`: an empty value takes one out.
+/// The usual parameters of the client `shop`, [`changed`].
 fn parameters(changes: &[(&str, &str)]) -> Vec<(String, String)> {
     let challenge = challenge();
     let usual = [
@@ -124,6 +127,11 @@ fn parameters(changes: &[(&str, &str)]) -> Vec<(String, String)> {
         ("code_challenge", challenge.as_str()),
         ("code_challenge_method", "S256"),
     ];
+    changed(&usual, changes)
+}
+
+/// `usual` with `changes`: an empty value takes one out.
+pub fn changed(usual: &[(&str, &str)], changes: &[(&str, &str)]) -> Vec<(String, String)> {
     let is_changed = |name: &str| changes.iter().any(|(changed, _)| *changed == name);
     let kept = usual.iter().filter(|(name, _)| !is_changed(name));
     kept.chain(changes.iter().filter(|(_, value)| !value.is_empty()))
@@ -210,35 +218,6 @@ fn code(world: &World, response: &Response) -> String {
     let code = value(&answer(response), "code");
     world.secrets.note(&code);
     code
-}
-
-/// Sends a request to the token endpoint as the client `shop`.
-fn token(world: &World, fields: &[(&str, &str)]) -> Response {
-    let basic = STANDARD.encode(format!("shop:{SECRET}"));
-    let call = Call::bare("POST", &format!("{}/token", issuer(world)))
-        .header("Authorization", &format!("Basic {basic}"))
-        .form(fields);
-    Browser::new(world.gateway.port, &world.secrets).send(&call)
-}
-
-/// Redeems a code.
-fn redeem(world: &World, code: &str) -> Response {
-    token(
-        world,
-        &[
-            ("grant_type", "authorization_code"),
-            ("code", code),
-            ("redirect_uri", CALLBACK),
-            ("code_verifier", VERIFIER),
-        ],
-    )
-}
-
-/// The claims of a token, which is not verified.
-#[track_caller]
-fn claims(token: &Value) -> Value {
-    let payload = token.as_str().unwrap().split('.').nth(1).unwrap();
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
 
 /// The ID token's claims of a login that ends with `response`.

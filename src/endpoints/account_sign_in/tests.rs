@@ -2,31 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::Path;
-
-use http::HeaderMap;
-use http::HeaderName;
-use http::HeaderValue;
-use url::Url;
 
 use super::*;
 use crate::accounts::PasswordHash;
 use crate::clock::Timestamp;
-use crate::config;
 use crate::decision::SessionFact;
+use crate::endpoints::test_gateway::*;
 use crate::gateway::Gateway;
-use crate::gateway::Sessions;
-use crate::gateway::Snapshot;
-use crate::routes::Named;
-use crate::routes::Origin;
-use crate::routes::RequestView;
 use crate::session::SessionId;
 use crate::store::MemoryStore;
-use crate::telemetry::RequestId;
-use crate::telemetry::metrics::Metrics;
 
-const NOW: Timestamp = Timestamp(1_800_000_000);
 const FILE: &str = "listeners: [{address: '127.0.0.1:8080'}]
 routes:
   - {from: 'https://sso.example', to: 'http://127.0.0.1:1', auth: public}
@@ -43,11 +29,8 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let loaded = config::parse(FILE.as_bytes(), "gateway.yaml", Path::new(""), &|_| None);
-        let keys = [Secret::new([7; 32])];
-        let snapshot = Snapshot::build(loaded.unwrap().settings, &keys, None).unwrap();
-        let metrics = Metrics::new(&[IDENTITY_PROVIDER.to_owned()]);
-        let sessions = Sessions::new(Arc::new(MemoryStore::new(100)), metrics.clone());
+        let snapshot = snapshot(FILE, Path::new(""), [7; 32], &|_| None);
+        let store = Arc::new(MemoryStore::new(100));
         let account = |username: &str, is_active| Account {
             username: username.to_owned(),
             password_hash: PasswordHash::parse(HASH).unwrap(),
@@ -60,7 +43,7 @@ impl Place {
         };
         let accounts = vec![account("alice", true), account("bob", false)];
         Self {
-            gateway: Arc::new(Gateway::new(snapshot, sessions, metrics)),
+            gateway: gateway(snapshot, store, IDENTITY_PROVIDER),
             accounts: Arc::new(Accounts::new(accounts, Secret::new([1; 32])).unwrap()),
             now: NOW,
         }
@@ -73,35 +56,17 @@ impl Place {
         lines: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        let mut headers = HeaderMap::new();
-        headers.insert("host", HeaderValue::from_static("sso.example"));
-        for (name, value) in lines {
-            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-            headers.append(name, HeaderValue::from_str(value).unwrap());
-        }
-        let address = IpAddr::from([192, 0, 2, 1]);
-        let target = ("/oidc/sign_in", query);
-        let request =
-            RequestView::parse(method, Named::Host, target, &headers, address, None).unwrap();
-        let url = Url::parse("https://sso.example").unwrap();
-        let call = Call {
-            gateway: &self.gateway,
-            snapshot: &self.gateway.snapshot(),
-            request: &request,
-            origin: &Arc::new(Origin::of_url(&url).unwrap()),
-            request_id: &RequestId::parse("r-1").unwrap(),
-            is_from_trusted_proxy: false,
-            body: body.as_bytes(),
-            now: self.now,
-        };
+        let path = "/oidc/sign_in";
+        let (when, target, content) = ((self.now, ADDRESS), (method, path, query), (lines, body));
         let page = SignInPage {
             accounts: &self.accounts,
-            path: "/oidc/sign_in",
+            path,
             host: "shop.example",
             form_targets: &["https://shop.example".to_owned()],
             is_cancellable: true,
         };
-        handle(&call, &page).await
+        let act = async |call: &Call<'_>| handle(call, &page).await;
+        with_call(&self.gateway, when, target, content, act).await
     }
 
     /// Fetches the form: its token, and the cookie it is bound to.

@@ -157,8 +157,8 @@ async fn pushed(call: &Call<'_>, text: &str) -> Result<Option<String>, Box<Failu
 /// A pushed request that comes back from a login, or from a page, unless its user has answered it.
 async fn carried(call: &Call<'_>, sealed: &str) -> Result<Asked, Box<Failure>> {
     let Carried { text, at, once } = opened_carried(call, sealed).ok_or_else(over)?;
-    let is_answered = (call.gateway)
-        .is_pushed_request_answered(&once, call.now)
+    let is_answered = (call.gateway.sessions)
+        .is_used_up(&answered(&once), call.now)
         .await
         .map_err(|_| Failure::store_unavailable())?;
     if is_answered {
@@ -181,14 +181,18 @@ pub async fn answer(call: &Call<'_>, asked: &Asked) -> Result<(), Box<Failure>> 
     let Some(once) = &asked.once else {
         return Ok(());
     };
-    let is_first = (call.gateway)
-        .answer_pushed_request(once, asked.at.after(NOTE_LIFETIME), call.now)
+    let is_first = (call.gateway.sessions)
+        .use_up(&answered(once), asked.at.after(NOTE_LIFETIME), call.now)
         .await
         .map_err(|_| Failure::store_unavailable())?;
     if !is_first {
         return Err(over());
     }
     Ok(())
+}
+
+fn answered(once: &str) -> [&[u8]; 2] {
+    [b"answered pushed request", once.as_bytes()]
 }
 
 fn opened_carried(call: &Call<'_>, sealed: &str) -> Option<Carried> {

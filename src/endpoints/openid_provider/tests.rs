@@ -1,7 +1,6 @@
 //! The endpoints of clients as clients meet them, without sockets.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,21 +9,20 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::HeaderMap;
-use http::HeaderName;
-use http::HeaderValue;
 use http::StatusCode;
 use serde_json::Value;
 use serde_json::json;
-use url::Url;
 
 use crate::clock::Timestamp;
-use crate::config;
 use crate::endpoints;
 use crate::endpoints::Answer;
 use crate::endpoints::Call;
+use crate::endpoints::test_gateway;
+use crate::endpoints::test_gateway::ADDRESS;
+use crate::endpoints::test_gateway::NOW;
+use crate::endpoints::test_gateway::gateway;
+use crate::endpoints::test_gateway::with_call;
 use crate::gateway::Gateway;
-use crate::gateway::Sessions;
 use crate::gateway::Snapshot;
 use crate::identity::Identity;
 use crate::openid_provider::ClaimsRequest;
@@ -35,18 +33,12 @@ use crate::openid_provider::judge::Authentication;
 use crate::openid_provider::subject::subject;
 use crate::outbound::test_server::install_crypto_provider;
 use crate::random;
-use crate::routes::Named;
-use crate::routes::Origin;
 use crate::routes::OwnPath;
 use crate::routes::ProviderPath;
-use crate::routes::RequestView;
-use crate::secret::Secret;
 use crate::session::Session;
 use crate::store::MemoryStore;
 use crate::store::Record;
 use crate::store::Store;
-use crate::telemetry::RequestId;
-use crate::telemetry::metrics::Metrics;
 
 mod bearer;
 mod clients;
@@ -54,7 +46,6 @@ mod consents;
 mod pushed;
 mod tokens;
 
-const NOW: Timestamp = Timestamp(1_800_000_000);
 const CALLBACK: &str = "https://shop.example/callback";
 const API: &str = "https://api.example";
 /// RFC 7636 appendix B.
@@ -108,16 +99,13 @@ struct Place {
 /// One request: endpoint, method, headers, body.
 struct Sent<'a>(ProviderPath, &'a str, &'a [(&'a str, &'a str)], &'a str);
 
-/// What `file` says, which lies in `folder`.
 fn snapshot(file: &str, folder: &Path, session_key: [u8; 32]) -> Snapshot {
-    let secrets = |name: &str| match name {
+    test_gateway::snapshot(file, folder, session_key, &|name| match name {
         "CORP" => Some("of-the-gateway".to_owned()),
         "SHOP" => Some(SHOP.1.to_owned()),
         "OTHER" => Some(OTHER.1.to_owned()),
         _ => None,
-    };
-    let loaded = config::parse(file.as_bytes(), "gateway.yaml", folder, &secrets);
-    Snapshot::build(loaded.unwrap().settings, &[Secret::new(session_key)], None).unwrap()
+    })
 }
 
 impl Place {
@@ -132,14 +120,12 @@ impl Place {
     fn of(file: &str, folder: &Path, records: usize) -> Self {
         install_crypto_provider();
         let snapshot = snapshot(file, folder, [7; 32]);
-        let metrics = Metrics::new(&["corp".to_owned()]);
         let store = Arc::new(MemoryStore::new(records));
-        let sessions = Sessions::new(Arc::clone(&store) as Arc<dyn Store>, metrics.clone());
         Self {
-            gateway: Arc::new(Gateway::new(snapshot, sessions, metrics)),
+            gateway: gateway(snapshot, Arc::clone(&store), "corp"),
             store,
             now: NOW,
-            address: IpAddr::from([192, 0, 2, 1]),
+            address: ADDRESS,
         }
     }
 
@@ -156,28 +142,11 @@ impl Place {
 
     async fn send_to(&self, query: Option<&str>, sent: Sent<'_>) -> Answer {
         let Sent(endpoint, method, lines, body) = sent;
-        let mut headers = HeaderMap::new();
-        headers.insert("host", HeaderValue::from_static("sso.example"));
-        for (name, value) in lines {
-            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-            headers.append(name, HeaderValue::from_str(value).unwrap());
-        }
         let path = format!("/oidc{}", endpoint.path());
-        let target = (path.as_str(), query);
-        let request =
-            RequestView::parse(method, Named::Host, target, &headers, self.address, None).unwrap();
-        let url = Url::parse("https://sso.example").unwrap();
-        let call = Call {
-            gateway: &self.gateway,
-            snapshot: &self.gateway.snapshot(),
-            request: &request,
-            origin: &Arc::new(Origin::of_url(&url).unwrap()),
-            request_id: &RequestId::parse("r-1").unwrap(),
-            is_from_trusted_proxy: false,
-            body: body.as_bytes(),
-            now: self.now,
-        };
-        endpoints::handle(&OwnPath::OpenIdProvider(endpoint), &call).await
+        let own = OwnPath::OpenIdProvider(endpoint);
+        let act = async |call: &Call<'_>| endpoints::handle(&own, call).await;
+        let (when, target) = ((self.now, self.address), (method, &*path, query));
+        with_call(&self.gateway, when, target, (lines, body), act).await
     }
 
     /// Posts a form with the secret of a client.
@@ -322,18 +291,12 @@ fn alice() -> Identity {
         unreachable!("it is an object")
     };
     Identity {
-        identity_provider: "corp".to_owned(),
-        subject: "s-1".to_owned(),
-        user: "alice".to_owned(),
         preferred_username: Some("alice".to_owned()),
         email: Some("alice@example.com".to_owned()),
         email_verified: true,
         name: Some("Alice Doe".to_owned()),
         groups: vec!["wiki-editors".to_owned()],
-        roles: Vec::new(),
-        scopes: Vec::new(),
-        attributes: BTreeMap::new(),
         claims,
-        client: None,
+        ..Identity::of_test("corp", "s-1", "alice")
     }
 }

@@ -6,9 +6,11 @@
 use crate::clock::Timestamp;
 use crate::gateway::Gateway;
 use crate::gateway::Snapshot;
-use crate::gateway::provider::grants::Stored;
 use crate::gateway::provider::grants::index_of_subject;
-use crate::gateway::provider::grants::seal;
+use crate::gateway::sealed::Content;
+use crate::gateway::sealed::Sealed;
+use crate::gateway::sealed::from_json;
+use crate::gateway::sealed::to_json;
 use crate::gateway::sessions::hash;
 use crate::identity::Identity;
 use crate::oidc::scope::Scope;
@@ -18,8 +20,6 @@ use crate::openid_provider::consent::CONSENT_LIFETIME;
 use crate::openid_provider::consent::GivenConsent;
 use crate::session::Purpose;
 use crate::store::Key;
-use crate::store::Record;
-use crate::store::Replacement;
 use crate::store::StoreError;
 
 /// How often it is tried to write while others write too: several tabs of one user, at the very same time.
@@ -37,8 +37,8 @@ impl Gateway {
         client: &Client,
         now: Timestamp,
     ) -> Result<Option<GivenConsent>, StoreError> {
-        let key = key(identity, client);
-        let found = self.stored_consent(snapshot, &key, now).await?;
+        let place = self.consent(snapshot, identity, client);
+        let found = place.get(now, from_json).await?;
         Ok(found.map(|stored| stored.value))
     }
 
@@ -54,45 +54,29 @@ impl Gateway {
         shown: &Scope,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let (store, key) = (self.sessions.store(), key(identity, client));
-        let expires_at = now.after(CONSENT_LIFETIME);
-        // Whoever forgets a user forgets their answers.
-        let index = vec![index_of_subject(
-            &identity.identity_provider,
-            &identity.subject,
-        )];
+        let place = self.consent(snapshot, identity, client);
         for _ in 0..TRIES_MAX {
-            let before = self.stored_consent(snapshot, &key, now).await?;
+            let before = place.get(now, from_json).await?;
             let given = consent::given(before.as_ref().map(|one| &one.value), shown, client, now);
-            let value = seal(snapshot, Purpose::ProviderConsent, &key, &given);
-            let written = match before {
-                Some(before) => {
-                    let replacement = Replacement {
-                        value,
-                        expires_at,
-                        index: index.clone(),
-                    };
-                    store.replace(&key, before.version, replacement, now).await
-                }
-                None => {
-                    let record = Record {
-                        key,
-                        value,
-                        expires_at,
-                        last_seen: now,
-                        index: index.clone(),
-                        version: 0,
-                    };
-                    match store.put_new(record).await {
-                        Ok(()) => Ok(true),
-                        // What is there cannot be opened: the key that has sealed it has left.
-                        Err(StoreError::AlreadyExists) => store.delete(&key).await.map(|_| false),
-                        Err(error) => Err(error),
-                    }
-                }
+            let content = Content {
+                plain: to_json(&given),
+                expires_at: now.after(CONSENT_LIFETIME),
+                // Whoever forgets a user forgets their answers.
+                index: vec![index_of_subject(
+                    &identity.identity_provider,
+                    &identity.subject,
+                )],
             };
-            if written.inspect_err(|_| self.metrics.store_error())? {
+            let is_written = match &before {
+                Some(before) => place.replace(before.version, content, now).await?,
+                None => place.put_new(content, now).await?,
+            };
+            if is_written {
                 return Ok(());
+            }
+            if before.is_none() {
+                // What is there cannot be opened: the key that has sealed it has left.
+                place.delete().await?;
             }
         }
         Err(StoreError::AlreadyExists)
@@ -107,20 +91,18 @@ impl Gateway {
         identity: &Identity,
         client: &Client,
     ) -> Result<(), StoreError> {
-        let deleted = self.sessions.store().delete(&key(identity, client)).await;
-        deleted
-            .map(|_| ())
-            .inspect_err(|_| self.metrics.store_error())
+        self.sessions.delete(&key(identity, client)).await?;
+        Ok(())
     }
 
-    async fn stored_consent(
-        &self,
-        snapshot: &Snapshot,
-        key: &Key,
-        now: Timestamp,
-    ) -> Result<Option<Stored<GivenConsent>>, StoreError> {
-        self.read_sealed(snapshot, Purpose::ProviderConsent, key, now)
-            .await
+    fn consent<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+        identity: &Identity,
+        client: &Client,
+    ) -> Sealed<'a> {
+        let key = key(identity, client);
+        (self.sessions).sealed(&snapshot.keys, Purpose::ProviderConsent, key)
     }
 }
 

@@ -14,6 +14,11 @@ use crate::clock::Timestamp;
 use crate::gateway::Gateway;
 use crate::gateway::Sessions;
 use crate::gateway::Snapshot;
+use crate::gateway::Stored;
+use crate::gateway::sealed::Content;
+use crate::gateway::sealed::Sealed;
+use crate::gateway::sealed::from_json;
+use crate::gateway::sealed::to_json;
 use crate::gateway::sessions::hash;
 use crate::identity::Identity;
 use crate::openid_provider::grants::Grant;
@@ -21,22 +26,10 @@ use crate::openid_provider::grants::authorization_code::StoredCode;
 use crate::openid_provider::handle::Code;
 use crate::openid_provider::handle::GrantId;
 use crate::openid_provider::judge::Authentication;
-use crate::random;
 use crate::session::Purpose;
 use crate::session::SessionKey;
 use crate::store::Key;
-use crate::store::Record;
-use crate::store::Replacement;
 use crate::store::StoreError;
-
-/// A stored thing and the version that its replacement has to name.
-#[derive(Clone, Debug)]
-pub struct Stored<T> {
-    /// What is stored.
-    pub value: T,
-    /// Counts its replacements.
-    pub version: u64,
-}
 
 impl Gateway {
     /// Remembers a new code.
@@ -50,17 +43,15 @@ impl Gateway {
         stored: &StoredCode,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let key = code.storage_key();
-        let record = Record {
-            key,
-            value: seal(snapshot, Purpose::ProviderCode, &key, stored),
+        let content = Content {
+            plain: to_json(stored),
             expires_at: stored.kept_until,
-            last_seen: now,
             index: index_with_session(&stored.authentication),
-            version: 0,
         };
-        let kept = self.sessions.store().put_new(record).await;
-        kept.inspect_err(|_| self.metrics.store_error())
+        match self.code(snapshot, code).put_new(content, now).await? {
+            true => Ok(()),
+            false => Err(StoreError::AlreadyExists),
+        }
     }
 
     /// Finds a code, also one that was used or is over, for as long as it is remembered.
@@ -73,8 +64,7 @@ impl Gateway {
         code: &Code,
         now: Timestamp,
     ) -> Result<Option<Stored<StoredCode>>, StoreError> {
-        self.read_sealed(snapshot, Purpose::ProviderCode, &code.storage_key(), now)
-            .await
+        self.code(snapshot, code).get(now, from_json).await
     }
 
     /// Keeps the grant that `code` leads to and marks the code as used. False: somebody else was first, or
@@ -90,33 +80,23 @@ impl Gateway {
         grant: &Grant,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let (store, key) = (self.sessions.store(), code.storage_key());
-        let grant_key = grant.id.storage_key();
-        let record = Record {
-            key: grant_key,
-            value: seal(snapshot, Purpose::ProviderGrant, &grant_key, grant),
-            expires_at: grant.expires_at,
-            last_seen: now,
-            index: index_of_grant(grant),
-            version: 0,
-        };
-        let replacement = Replacement {
-            value: seal(snapshot, Purpose::ProviderCode, &key, used),
+        let mark = Content {
+            plain: to_json(used),
             expires_at: used.kept_until,
             index: index_of_holder(&used.authentication),
         };
-        let marked = async {
-            match store.put_new(record).await {
-                Ok(()) => store.replace(&key, version, replacement, now).await,
-                Err(StoreError::AlreadyExists) => Ok(false),
-                Err(error) => Err(error),
+        let place = self.grant(snapshot, &grant.id);
+        let marked = match place.put_new(content(grant), now).await {
+            Ok(true) => {
+                (self.code(snapshot, code))
+                    .replace(version, mark, now)
+                    .await
             }
+            not_kept => not_kept,
         };
-        let marked = marked.await.inspect_err(|_| self.metrics.store_error());
         if marked != Ok(true) {
-            let deleted = store.delete(&grant_key).await;
             // A grant whose tokens nobody has been given opens nothing; it goes when it is over.
-            let _ = deleted.inspect_err(|_| self.metrics.store_error());
+            let _ = place.delete().await;
         }
         marked
     }
@@ -131,8 +111,7 @@ impl Gateway {
         id: &GrantId,
         now: Timestamp,
     ) -> Result<Option<Stored<Grant>>, StoreError> {
-        self.read_sealed(snapshot, Purpose::ProviderGrant, &id.storage_key(), now)
-            .await
+        self.grant(snapshot, id).get(now, from_json).await
     }
 
     /// Puts `grant` in the place of the one that was read with `version`. False: somebody else has changed
@@ -147,16 +126,9 @@ impl Gateway {
         grant: &Grant,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let key = grant.id.storage_key();
-        let replacement = Replacement {
-            value: seal(snapshot, Purpose::ProviderGrant, &key, grant),
-            expires_at: grant.expires_at,
-            index: index_of_grant(grant),
-        };
-        let replaced = (self.sessions.store())
-            .replace(&key, version, replacement, now)
-            .await;
-        replaced.inspect_err(|_| self.metrics.store_error())
+        self.grant(snapshot, &grant.id)
+            .replace(version, content(grant), now)
+            .await
     }
 
     /// Ends a grant, with all of its tokens.
@@ -164,8 +136,7 @@ impl Gateway {
     /// # Errors
     /// [`StoreError`] when the store does not answer: nobody may be told that it has ended.
     pub async fn end_grant(&self, id: &GrantId) -> Result<bool, StoreError> {
-        let deleted = self.sessions.store().delete(&id.storage_key()).await;
-        deleted.inspect_err(|_| self.metrics.store_error())
+        self.sessions.delete(&id.storage_key()).await
     }
 
     /// Ends what a subject at an identity provider has let clients have, where it ends with the session
@@ -197,7 +168,9 @@ impl Gateway {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.sessions.use_up(&denied(jti), until, now).await
+        // Taken back twice is taken back.
+        let denied = self.sessions.use_up(&denied(jti), until, now).await;
+        denied.map(|_| ())
     }
 
     /// Whether an access token was taken back.
@@ -212,43 +185,23 @@ impl Gateway {
         self.sessions.is_used_up(&denied(jti), now).await
     }
 
-    pub(super) async fn read_sealed<T: serde::de::DeserializeOwned>(
-        &self,
-        snapshot: &Snapshot,
-        purpose: Purpose,
-        key: &Key,
-        now: Timestamp,
-    ) -> Result<Option<Stored<T>>, StoreError> {
-        let record = self.sessions.store().get(key, now).await;
-        let record = record.inspect_err(|_| self.metrics.store_error())?;
-        // What cannot be opened was sealed by a key that has left, or was altered: it is none of ours.
-        Ok(record.and_then(|record| {
-            Some(Stored {
-                value: open(snapshot, purpose, key, &record.value)?,
-                version: record.version,
-            })
-        }))
+    fn code<'a>(&'a self, snapshot: &'a Snapshot, code: &Code) -> Sealed<'a> {
+        let key = code.storage_key();
+        (self.sessions).sealed(&snapshot.keys, Purpose::ProviderCode, key)
+    }
+
+    fn grant<'a>(&'a self, snapshot: &'a Snapshot, id: &GrantId) -> Sealed<'a> {
+        let key = id.storage_key();
+        (self.sessions).sealed(&snapshot.keys, Purpose::ProviderGrant, key)
     }
 }
 
-pub(super) fn seal<T: serde::Serialize>(
-    snapshot: &Snapshot,
-    purpose: Purpose,
-    key: &Key,
-    value: &T,
-) -> Vec<u8> {
-    let bytes = serde_json::to_vec(value).expect("codes, grants and consents are plain values");
-    snapshot.keys.seal(purpose, key, random::bytes(), &bytes)
-}
-
-fn open<T: serde::de::DeserializeOwned>(
-    snapshot: &Snapshot,
-    purpose: Purpose,
-    key: &Key,
-    sealed: &[u8],
-) -> Option<T> {
-    let bytes = snapshot.keys.open(purpose, key, sealed).ok()?;
-    serde_json::from_slice(&bytes).ok()
+fn content(grant: &Grant) -> Content {
+    Content {
+        plain: to_json(grant),
+        expires_at: grant.expires_at,
+        index: index_of_grant(grant),
+    }
 }
 
 /// What ends with the session is found by it; offline access does not end with one.
@@ -361,8 +314,7 @@ impl Sessions {
     /// In one step: a redemption under way finds its code gone, or its grant goes here too.
     pub(super) async fn end_grants_by(&self, index: Key) -> Result<usize, StoreError> {
         let ended = self.store().delete_by_index(&index).await;
-        let ended = ended.inspect_err(|_| self.count_store_error())?;
-        Ok(ended.len())
+        Ok(self.counted(ended)?.len())
     }
 }
 

@@ -10,6 +10,7 @@ use crate::gateway::provider::grants::index_of_provider;
 use crate::gateway::provider::grants::index_of_subject;
 use crate::gateway::provider::grants::index_of_user;
 use crate::gateway::provider::sid;
+use crate::gateway::sealed::from_json;
 use crate::identity::Identity;
 use crate::openid_provider::grants::Grant;
 use crate::openid_provider::grants::authorization_code::StoredCode;
@@ -57,8 +58,7 @@ impl Gateway {
     /// # Errors
     /// [`StoreError`] when the store does not answer.
     pub async fn holdings(&self, holder: Holder<'_>) -> Result<Vec<Key>, StoreError> {
-        let found = self.sessions.store().find(&holder.index()).await;
-        found.inspect_err(|_| self.metrics.store_error())
+        self.sessions.found_by(&holder.index()).await
     }
 
     /// The grant under `key`, where it is one that outlives its session.
@@ -71,9 +71,9 @@ impl Gateway {
         key: &Key,
         now: Timestamp,
     ) -> Result<Option<Grant>, StoreError> {
-        let grant = self.read_sealed::<Grant>(snapshot, Purpose::ProviderGrant, key, now);
-        let grant = grant.await?.map(|found| found.value);
-        Ok(grant.filter(Grant::is_offline))
+        let place = (self.sessions).sealed(&snapshot.keys, Purpose::ProviderGrant, *key);
+        let grant = place.get(now, from_json::<Grant>).await?;
+        Ok(grant.map(|found| found.value).filter(Grant::is_offline))
     }
 
     /// Ends what is kept of `holder`, where `is_meant` says so of the person and the login: codes, grants
@@ -96,8 +96,7 @@ impl Gateway {
             if !is_meant(&holding.identity, &holding.sid) {
                 continue;
             }
-            let deleted = self.sessions.store().delete(&key).await;
-            let is_deleted = deleted.inspect_err(|_| self.metrics.store_error())?;
+            let is_deleted = self.sessions.delete(&key).await?;
             if is_deleted && holding.is_offline_grant {
                 ended.push(holding.identity);
             }
@@ -121,8 +120,9 @@ impl Gateway {
         key: &Key,
         now: Timestamp,
     ) -> Result<Option<Holding>, StoreError> {
-        let grant = self.read_sealed::<Grant>(snapshot, Purpose::ProviderGrant, key, now);
-        if let Some(found) = grant.await? {
+        let place = |purpose| self.sessions.sealed(&snapshot.keys, purpose, *key);
+        let grant = place(Purpose::ProviderGrant);
+        if let Some(found) = grant.get(now, from_json::<Grant>).await? {
             let is_offline_grant = found.value.is_offline();
             let user = found.value.authentication;
             return Ok(Some(Holding {
@@ -138,8 +138,9 @@ impl Gateway {
                 is_offline_grant: false,
             }));
         }
-        let code = self.read_sealed::<StoredCode>(snapshot, Purpose::ProviderCode, key, now);
-        Ok(code.await?.map(|found| Holding {
+        let code = place(Purpose::ProviderCode);
+        let code = code.get(now, from_json::<StoredCode>).await?;
+        Ok(code.map(|found| Holding {
             identity: found.value.authentication.identity,
             sid: found.value.authentication.sid,
             is_offline_grant: false,

@@ -10,18 +10,17 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::gateway::Gateway;
 use crate::gateway::Snapshot;
-use crate::gateway::provider::Stored;
+use crate::gateway::Stored;
 use crate::gateway::provider::grants::index_of_login;
 use crate::gateway::provider::grants::index_of_login_of;
+use crate::gateway::sealed::Content;
+use crate::gateway::sealed::Sealed;
 use crate::gateway::sessions::hash;
-use crate::random;
 use crate::session::Purpose;
 use crate::session::Session;
 use crate::session::SessionKey;
 use crate::session::Tokens;
 use crate::store::Key;
-use crate::store::Record;
-use crate::store::Replacement;
 use crate::store::StoreError;
 
 /// A login that is kept.
@@ -101,13 +100,12 @@ impl KeptLogin {
         super::sid(&self.session_key)
     }
 
-    fn index(&self) -> Vec<Key> {
-        index_of_login_of(&self.session.identity, &self.sid())
-    }
-
-    fn seal(&self, snapshot: &Snapshot, key: &Key) -> Vec<u8> {
-        let bytes = zeroize::Zeroizing::new(self.to_bytes());
-        (snapshot.keys).seal(Purpose::KeptLogin, key, random::bytes(), &bytes)
+    fn content(&self) -> Content {
+        Content {
+            plain: self.to_bytes().into(),
+            expires_at: self.until,
+            index: index_of_login_of(&self.session.identity, &self.sid()),
+        }
     }
 }
 
@@ -132,16 +130,9 @@ impl Gateway {
         key: &Key,
         now: Timestamp,
     ) -> Result<Option<Stored<KeptLogin>>, StoreError> {
-        let record = self.sessions.store().get(key, now).await;
-        let record = record.inspect_err(|_| self.metrics.store_error())?;
-        Ok(record.and_then(|record| {
-            let bytes = snapshot.keys.open(Purpose::KeptLogin, key, &record.value);
-            let bytes = zeroize::Zeroizing::new(bytes.ok()?);
-            Some(Stored {
-                value: KeptLogin::from_bytes(&bytes)?,
-                version: record.version,
-            })
-        }))
+        self.kept_login(snapshot, *key)
+            .get(now, KeptLogin::from_bytes)
+            .await
     }
 
     /// Keeps a login that was not kept before.
@@ -151,26 +142,16 @@ impl Gateway {
         login: &KeptLogin,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let (store, key) = (self.sessions.store(), storage_key(&login.sid()));
-        let record = Record {
-            key,
-            value: login.seal(snapshot, &key),
-            expires_at: login.until,
-            last_seen: now,
-            index: login.index(),
-            version: 0,
-        };
-        let kept = async {
-            match store.put_new(record.clone()).await {
-                Err(StoreError::AlreadyExists) => {
-                    // One that is over, or that nobody can open, still has the place.
-                    store.delete(&key).await?;
-                    store.put_new(record).await
-                }
-                kept => kept,
-            }
-        };
-        kept.await.inspect_err(|_| self.metrics.store_error())
+        let place = self.kept_login(snapshot, storage_key(&login.sid()));
+        if place.put_new(login.content(), now).await? {
+            return Ok(());
+        }
+        // One that is over, or that nobody can open, still has the place.
+        place.delete().await?;
+        match place.put_new(login.content(), now).await? {
+            true => Ok(()),
+            false => Err(StoreError::AlreadyExists),
+        }
     }
 
     /// Puts `login` in the place of the one that was read with `version`. False: it has been changed, or
@@ -182,16 +163,13 @@ impl Gateway {
         login: &KeptLogin,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let key = storage_key(&login.sid());
-        let replacement = Replacement {
-            value: login.seal(snapshot, &key),
-            expires_at: login.until,
-            index: login.index(),
-        };
-        let replaced = (self.sessions.store())
-            .replace(&key, version, replacement, now)
-            .await;
-        replaced.inspect_err(|_| self.metrics.store_error())
+        self.kept_login(snapshot, storage_key(&login.sid()))
+            .replace(version, login.content(), now)
+            .await
+    }
+
+    fn kept_login<'a>(&'a self, snapshot: &'a Snapshot, key: Key) -> Sealed<'a> {
+        (self.sessions).sealed(&snapshot.keys, Purpose::KeptLogin, key)
     }
 
     /// Ends all that clients were given by the login `sid`, offline too, and the kept login: the identity

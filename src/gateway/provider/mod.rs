@@ -16,7 +16,6 @@ mod pushed_requests;
 pub use bearer::OwnTokens;
 pub use client_desk::ClientDesk;
 pub use client_desk::Throttled;
-pub use grants::Stored;
 pub use grants::sid;
 pub use holdings::Holder;
 pub use kept_logins::KeptLogin;

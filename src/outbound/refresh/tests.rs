@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::*;
@@ -21,19 +19,9 @@ fn session(test: &TestProvider) -> Session {
     let claims = json!({"sub": "s-1", "name": "Alice before", "email": "before@corp.example"});
     Session {
         identity: Identity {
-            identity_provider: "corp".to_owned(),
-            subject: "s-1".to_owned(),
-            user: "alice".to_owned(),
-            preferred_username: None,
-            email: None,
-            email_verified: false,
-            name: None,
-            groups: Vec::new(),
-            roles: Vec::new(),
             scopes: vec!["openid".to_owned(), "wiki".to_owned()],
-            attributes: BTreeMap::new(),
             claims: claims.as_object().cloned().unwrap(),
-            client: None,
+            ..Identity::of_test("corp", "s-1", "alice")
         },
         origin: "https://wiki.example.com".to_owned(),
         created_at: NOW,

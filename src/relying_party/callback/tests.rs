@@ -3,27 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
 use super::*;
+use crate::relying_party::test_settings::NOW;
+use crate::relying_party::test_settings::flow;
 use crate::relying_party::test_settings::metadata;
 use crate::relying_party::test_settings::settings;
-
-const NOW: Timestamp = Timestamp(1_700_000_000);
-
-fn flow() -> Flow {
-    Flow {
-        identity_provider: "corp".to_owned(),
-        state_id: "st-1".to_owned(),
-        nonce: Secret::new("n".to_owned()),
-        code_verifier: None,
-        redirect_uri: "https://wiki.example.com/oauth2/callback/corp".to_owned(),
-        return_to: "/".to_owned(),
-        started_at: NOW,
-        max_age_seconds: None,
-        acr_values: Vec::new(),
-        is_silent: false,
-        former: Default::default(),
-        form_id: None,
-    }
-}
 
 fn answer(text: &str) -> Result<String, CallbackError> {
     let parameters = CallbackParameters::parse(text)?;

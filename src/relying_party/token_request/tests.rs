@@ -8,10 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::*;
+use crate::relying_party::test_settings::NOW;
+use crate::relying_party::test_settings::flow;
 use crate::relying_party::test_settings::metadata;
 use crate::relying_party::test_settings::settings;
-
-const NOW: Timestamp = Timestamp(1_700_000_000);
 
 /// A private key in PEM form, made for this run.
 fn private_key() -> Secret<String> {
@@ -20,23 +20,6 @@ fn private_key() -> Secret<String> {
     Secret::new(format!(
         "-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n"
     ))
-}
-
-fn flow() -> Flow {
-    Flow {
-        identity_provider: "corp".to_owned(),
-        state_id: "s".to_owned(),
-        nonce: Secret::new("n".to_owned()),
-        code_verifier: Some(CodeVerifier::from_random([7; 32])),
-        redirect_uri: "https://wiki.example.com/oauth2/callback/corp".to_owned(),
-        return_to: "/".to_owned(),
-        started_at: NOW,
-        max_age_seconds: None,
-        acr_values: Vec::new(),
-        is_silent: false,
-        former: Default::default(),
-        form_id: None,
-    }
 }
 
 fn request(settings: &IdentityProviderSettings) -> Result<FormRequest, CredentialsError> {
@@ -63,7 +46,8 @@ fn payload(assertion: &str) -> Value {
 
 #[test]
 fn rfc6749_4_1_3_a_code_is_redeemed_with_its_redirect_uri_and_verifier() {
-    let parameters = crate::relying_party::CallbackParameters::parse("code=c%2F1&state=s").unwrap();
+    let parameters =
+        crate::relying_party::CallbackParameters::parse("code=c%2F1&state=st-1").unwrap();
     let code =
         crate::relying_party::check(parameters, &flow(), &settings(), &metadata(), NOW).unwrap();
     let credentials = ClientCredentials::new(&settings()).unwrap();

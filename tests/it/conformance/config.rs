@@ -8,7 +8,7 @@ use serde_json::json;
 use super::accounts;
 use super::provider;
 use super::rp::Rp;
-use super::rp::header;
+use crate::provider::header;
 use crate::support::client::Call;
 use crate::support::gateway::Setup;
 use crate::support::gateway::World;

@@ -1,15 +1,15 @@
 //! A relying party that looks at every answer as the modules do.
 
 use aws_lc_rs::digest;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use crate::provider;
 use crate::provider::SECRET;
 use crate::provider::VERIFIER;
+use crate::provider::basic;
 use crate::provider::challenge;
+use crate::provider::header;
+use crate::provider::issuer;
 use crate::provider::value;
 use crate::support::client::Browser;
 use crate::support::client::Call;
@@ -117,11 +117,7 @@ impl<'a> Rp<'a> {
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ];
-        let is_changed = |name: &str| changes.iter().any(|(changed, _)| *changed == name);
-        let kept = usual.iter().filter(|(name, _)| !is_changed(name));
-        kept.chain(changes.iter().filter(|(_, value)| !value.is_empty()))
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect()
+        provider::changed(&usual, changes)
     }
 
     /// The address of a request.
@@ -217,7 +213,7 @@ impl<'a> Rp<'a> {
             fields.extend([("client_id", self.client), ("client_secret", SECRET)]);
             call
         } else {
-            call.header("Authorization", &basic_proof(self.client))
+            call.header("Authorization", &basic(self.client, SECRET))
         };
         self.browser.clone().send(&call.form(&fields))
     }
@@ -325,23 +321,6 @@ impl<'a> Rp<'a> {
         let answer = self.pass(changes);
         self.tokens(&answer)
     }
-}
-
-pub fn issuer(world: &World) -> String {
-    format!("http://sso.localhost:{}/oidc", world.gateway.port)
-}
-
-/// The header by which a client proves who it is.
-pub fn basic_proof(client: &str) -> String {
-    let basic = STANDARD.encode(format!("{client}:{SECRET}"));
-    format!("Basic {basic}")
-}
-
-/// The header of a token.
-#[track_caller]
-pub fn header(token: &str) -> Value {
-    let part = token.split('.').next().unwrap_or_default();
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
 /// The left half of a hash (OpenID Connect Core section 3.1.3.6), by the name of an algorithm in JSON.

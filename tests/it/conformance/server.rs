@@ -4,9 +4,10 @@ use serde_json::json;
 
 use super::accounts;
 use super::rp::Rp;
-use super::rp::basic_proof;
-use super::rp::header;
+use crate::provider::SECRET;
 use crate::provider::VERIFIER;
+use crate::provider::basic;
+use crate::provider::header;
 use crate::provider::value;
 use crate::support::client::Call;
 use crate::support::gateway::World;
@@ -34,11 +35,11 @@ fn oidcc_server_client_secret_post() {
     let mut rp = Rp::of(&world, "posting");
     rp.flow(&[]);
     let answer = rp.pass(&[]);
-    let basic = Call::bare("POST", &rp.endpoint("token_endpoint"));
-    let basic = basic.header("Authorization", &basic_proof("posting"));
+    let call = Call::bare("POST", &rp.endpoint("token_endpoint"));
+    let call = call.header("Authorization", &basic("posting", SECRET));
     let refused = world
         .browser()
-        .send(&basic.form(&rp.redemption(&answer, VERIFIER)));
+        .send(&call.form(&rp.redemption(&answer, VERIFIER)));
     assert_eq!(refused.status, 401, "{}", refused.text());
     assert_eq!(refused.json()["error"], "invalid_client");
     rp.tokens(&answer);

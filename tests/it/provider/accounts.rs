@@ -28,11 +28,7 @@ fn a_user_logs_in_and_the_app_gets_tokens() {
     assert_eq!(id_token["amr"], serde_json::json!(["pwd"]));
     assert!((id_token["auth_time"].as_i64().unwrap() - now()).abs() < 60);
     let access_token = tokens["access_token"].as_str().unwrap();
-    world.secrets.note(access_token);
-    let userinfo = browser.send(
-        &Call::script(&format!("{}/userinfo", issuer(&world)))
-            .header("Authorization", &format!("Bearer {access_token}")),
-    );
+    let userinfo = userinfo(&world, access_token);
     assert_eq!(userinfo.status, 200, "{}", userinfo.text());
     let userinfo = userinfo.json();
     assert_eq!(userinfo["sub"], "alice");

@@ -33,47 +33,6 @@ fn local_with(clients: &str, more: &str) -> Setup {
     setup
 }
 
-fn basic(client_id: &str, secret: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{client_id}:{secret}")))
-}
-
-/// Sends a form to an endpoint below the issuer, without cookies.
-#[track_caller]
-fn post(
-    world: &World,
-    path: &str,
-    authorization: Option<&str>,
-    fields: &[(&str, &str)],
-) -> Response {
-    let mut call = Call::bare("POST", &format!("{}{path}", issuer(world)));
-    if let Some(authorization) = authorization {
-        call = call.header("Authorization", authorization);
-    }
-    world.browser().send(&call.form(fields))
-}
-
-/// Sends a form as the client `shop`.
-#[track_caller]
-fn as_shop(world: &World, path: &str, fields: &[(&str, &str)]) -> Response {
-    post(world, path, Some(&basic("shop", SECRET)), fields)
-}
-
-fn redemption(code: &str) -> [(&str, &str); 4] {
-    [
-        ("grant_type", "authorization_code"),
-        ("code", code),
-        ("redirect_uri", CALLBACK),
-        ("code_verifier", VERIFIER),
-    ]
-}
-
-fn renewal(refresh_token: &str) -> [(&str, &str); 2] {
-    [
-        ("grant_type", "refresh_token"),
-        ("refresh_token", refresh_token),
-    ]
-}
-
 /// A client is refused as RFC 6749 section 5.2 says, and no cache keeps the answer.
 #[track_caller]
 fn assert_refused(answer: &Response, status: u16, error: &str) {
@@ -117,6 +76,14 @@ fn tokens(world: &World, browser: &mut Browser, scope: &str) -> Value {
     noted(world, redeemed.json())
 }
 
+/// Refreshes and gives the next tokens.
+#[track_caller]
+fn renewed(world: &World, refresh_token: &str) -> Value {
+    let answer = token(world, &renewal(refresh_token));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    noted(world, answer.json())
+}
+
 /// Notes the tokens of an answer as secrets.
 fn noted(world: &World, tokens: Value) -> Value {
     for name in ["access_token", "refresh_token", "id_token"] {
@@ -136,17 +103,7 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 
 /// The status with which the userinfo endpoint answers a token.
 fn userinfo(world: &World, access_token: &str) -> u16 {
-    let call = Call::script(&format!("{}/userinfo", issuer(world)));
-    let call = call.header("Authorization", &format!("Bearer {access_token}"));
-    world.browser().send(&call).status
-}
-
-/// What the client `shop` is told about a token.
-#[track_caller]
-fn introspect(world: &World, token: &str) -> Value {
-    let answer = as_shop(world, "/introspect", &[("token", token)]);
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    answer.json()
+    super::userinfo(world, access_token).status
 }
 
 /// Neither the access token nor the refresh token of `tokens` opens anything.

@@ -39,7 +39,7 @@ fn world() -> World {
 }
 
 fn send(world: &World, call: &Call) -> Response {
-    Browser::new(world.gateway.port, &world.secrets).send(call)
+    world.browser().send(call)
 }
 
 /// Asks what a browser asks before it lets a script of `origin` call `path`.
@@ -196,11 +196,10 @@ fn f21_answers_are_open_to_the_origins_of_their_client_alone() {
         check_closed(&post(&world, "/token", origin, &wrong));
     }
     // A client that lists none.
-    let basic = STANDARD.encode(format!("shop:{SECRET}"));
     let call = Call::script(&format!("{}/token", issuer(&world)))
         .header("Origin", ORIGIN)
-        .header("Authorization", &format!("Basic {basic}"))
-        .form(&[("grant_type", "refresh_token"), ("refresh_token", "x")]);
+        .header("Authorization", &basic("shop", SECRET))
+        .form(&renewal("x"));
     check_closed(&send(&world, &call));
     let fields = [("client_id", "spa"), ("token", refresh)];
     check_closed(&post(

@@ -62,20 +62,11 @@ fn check(world: &World, done: &Response, preview: &Value) {
     assert_eq!(preview["audience"], json!(["shop"]));
     let has_refresh = tokens.get("refresh_token").is_some();
     assert_eq!(preview.get("refresh_token").is_some(), has_refresh);
-    let bearer = format!("Bearer {access_token}");
-    let userinfo = Call::script(&format!("{}/userinfo", issuer(world)));
-    let userinfo = world
-        .browser()
-        .send(&userinfo.header("Authorization", &bearer));
+    let userinfo = userinfo(world, access_token);
     assert_eq!(preview["userinfo"]["claims"], userinfo.json());
-    let basic = STANDARD.encode(format!("shop:{SECRET}"));
-    let asked = Call::bare("POST", &format!("{}/introspect", issuer(world)))
-        .header("Authorization", &format!("Basic {basic}"))
-        .form(&[("token", access_token)]);
-    let answer = world.browser().send(&asked).json();
     assert_eq!(
         lasting(&preview["introspection"]["claims"]),
-        lasting(&answer)
+        lasting(&introspect(world, access_token))
     );
 }
 

@@ -170,14 +170,11 @@ fn a_brokered_logout_goes_through_the_identity_provider() {
 fn a_revoked_session_takes_what_apps_have_with_it() {
     let world = World::with(&local(""));
     for (query, ended, is_kept) in [("&offline=keep", 0, true), ("", 1, false)] {
-        let (mut browser, _, online) = alice(&world, "openid");
+        let (_, _, online) = alice(&world, "openid");
         let (_, _, offline) = alice(&world, "openid offline_access");
-        let mut told = |tokens: &Value| {
+        let told = |tokens: &Value| {
             let token = tokens["access_token"].as_str().unwrap();
-            world.secrets.note(token);
-            let call = Call::script(&format!("{}/userinfo", issuer(&world)));
-            let header = format!("Bearer {token}");
-            browser.send(&call.header("Authorization", &header)).status
+            userinfo(&world, token).status
         };
         assert_eq!((told(&online), told(&offline)), (200, 200));
         let target = format!("/admin/v1/sessions?user=alice{query}");

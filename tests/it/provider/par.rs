@@ -20,11 +20,7 @@ fn push(world: &World, client_id: &str, changes: &[(&str, &str)]) -> Response {
         .iter()
         .map(|(n, v)| (n.as_str(), v.as_str()))
         .collect();
-    let basic = STANDARD.encode(format!("{client_id}:{SECRET}"));
-    let call = Call::bare("POST", &format!("{}/par", issuer(world)))
-        .header("Authorization", &format!("Basic {basic}"))
-        .form(&fields);
-    Browser::new(world.gateway.port, &world.secrets).send(&call)
+    post(world, "/par", Some(&basic(client_id, SECRET)), &fields)
 }
 
 /// The address to which a client that has pushed sends the browser.

@@ -70,21 +70,12 @@ fn authorize_url(_: &World, changes: &[(&str, &str)]) -> String {
 }
 
 fn token_at(world: &World, port: u16, fields: &[(&str, &str)]) -> Response {
-    let basic = STANDARD.encode(format!("shop:{SECRET}"));
-    let call = Call::bare("POST", &format!("{ISSUER}/token"))
-        .header("Authorization", &format!("Basic {basic}"))
-        .form(fields);
-    Browser::new(port, &world.secrets).send(&call)
+    let shop = basic("shop", SECRET);
+    post_at(world, (ISSUER, port), "/token", Some(&shop), fields)
 }
 
 fn redeem(world: &World, code: &str) -> Response {
-    let fields = [
-        ("grant_type", "authorization_code"),
-        ("code", code),
-        ("redirect_uri", CALLBACK),
-        ("code_verifier", VERIFIER),
-    ];
-    token_at(world, world.gateway.port, &fields)
+    token_at(world, world.gateway.port, &redemption(code))
 }
 
 fn refresh(world: &World, token: &str) -> Response {
@@ -92,8 +83,7 @@ fn refresh(world: &World, token: &str) -> Response {
 }
 
 fn refresh_at(world: &World, port: u16, token: &str) -> Response {
-    let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
-    token_at(world, port, &fields)
+    token_at(world, port, &renewal(token))
 }
 
 /// Refreshes and gives the next refresh token.
@@ -129,12 +119,9 @@ fn sign_out(world: &World, browser: &mut Browser) {
 }
 
 #[track_caller]
-fn userinfo(world: &World, tokens: &Response) -> u16 {
+fn userinfo(world: &World, tokens: &Response) -> Response {
     let token = tokens.json()["access_token"].as_str().unwrap().to_owned();
-    world.secrets.note(&token);
-    let call = Call::script(&format!("{ISSUER}/userinfo"));
-    let call = call.header("Authorization", &format!("Bearer {token}"));
-    world.browser().send(&call).status
+    userinfo_at(world, (ISSUER, world.gateway.port), &token)
 }
 
 /// Row 160.
@@ -147,12 +134,16 @@ fn who_is_disabled_at_the_identity_provider_is_out_at_the_next_refresh() {
     refuse(&world);
     let token = next(&world, &token);
     assert_eq!(world.idp.refreshes(), 0, "its word is new");
-    assert_eq!(userinfo(&world, &tokens), 200);
+    assert_eq!(userinfo(&world, &tokens).status, 200);
     clock.set(OLD);
     assert_refused(&refresh(&world, &token));
     assert_eq!(world.idp.refreshes(), 1);
     world.gateway.wait_for_log("refresh_refused");
-    assert_eq!(userinfo(&world, &tokens), 401, "the access tokens too");
+    assert_eq!(
+        userinfo(&world, &tokens).status,
+        401,
+        "the access tokens too"
+    );
     // Nothing of it comes back when the identity provider changes its mind.
     world.idp.on_refresh(|reply| reply);
     assert_refused(&refresh(&world, &token));
@@ -249,12 +240,7 @@ fn new_groups_and_addresses_are_in_the_next_tokens() {
     let after = refresh(&world, &token);
     refresh_token(&world, &after);
     assert_eq!(after.json()["scope"], "openid email offline_access");
-    let token = after.json()["access_token"].as_str().unwrap().to_owned();
-    world.secrets.note(&token);
-    let call = Call::script(&format!("{ISSUER}/userinfo"));
-    let call = call.header("Authorization", &format!("Bearer {token}"));
-    let told = world.browser().send(&call).json();
-    assert_eq!(told["email"], "new@example.com");
+    assert_eq!(userinfo(&world, &after).json()["email"], "new@example.com");
 }
 
 /// An identity provider that mixes two people up.
@@ -366,11 +352,9 @@ fn what_was_kept_for_clients_is_removed_when_it_is_over() {
     refresh_token(&world, &tokens);
     let access = tokens.json()["access_token"].as_str().unwrap().to_owned();
     world.secrets.note(&access);
-    let basic = STANDARD.encode(format!("shop:{SECRET}"));
-    let taken_back = Call::bare("POST", &format!("{ISSUER}/revoke"))
-        .header("Authorization", &format!("Basic {basic}"))
-        .form(&[("token", &access)]);
-    assert_eq!(world.browser().send(&taken_back).status, 200);
+    let (shop, here) = (basic("shop", SECRET), (ISSUER, world.gateway.port));
+    let taken_back = post_at(&world, here, "/revoke", Some(&shop), &[("token", &access)]);
+    assert_eq!(taken_back.status, 200);
     let unused = browser.get(&authorize_url(&world, &[]));
     code(&world, &unused);
     // The keys, a session, its logout note or login, two codes, a grant, a kept login, a denied token.

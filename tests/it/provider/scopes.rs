@@ -63,25 +63,14 @@ fn world(more: &str) -> World {
 /// Asks the userinfo endpoint.
 pub(super) fn userinfo(world: &World, tokens: &Value) -> Value {
     let access_token = tokens["access_token"].as_str().unwrap();
-    world.secrets.note(access_token);
-    let call = Call::script(&format!("{}/userinfo", issuer(world)))
-        .header("Authorization", &format!("Bearer {access_token}"));
-    let found = world.browser().send(&call);
+    let found = super::userinfo(world, access_token);
     assert_eq!(found.status, 200, "{}", found.text());
     found.json()
 }
 
 /// Asks the introspection endpoint as `shop`.
 pub(super) fn introspect(world: &World, token: &Value) -> Value {
-    let token = token.as_str().unwrap();
-    world.secrets.note(token);
-    let basic = STANDARD.encode(format!("shop:{SECRET}"));
-    let call = Call::bare("POST", &format!("{}/introspect", issuer(world)))
-        .header("Authorization", &format!("Basic {basic}"))
-        .form(&[("token", token)]);
-    let found = world.browser().send(&call);
-    assert_eq!(found.status, 200, "{}", found.text());
-    found.json()
+    super::introspect(world, token.as_str().unwrap())
 }
 
 /// The tokens of a login with an account.
@@ -167,16 +156,10 @@ fn a_role_of_one_application_is_none_in_another() {
     ];
     let done = browser.get(&authorize_url(&world, &changes));
     let code = code(&world, &done);
-    let basic = STANDARD.encode(format!("wiki:{SECRET}"));
-    let call = Call::bare("POST", &format!("{}/token", issuer(&world)))
-        .header("Authorization", &format!("Basic {basic}"))
-        .form(&[
-            ("grant_type", "authorization_code"),
-            ("code", &code),
-            ("redirect_uri", WIKI_CALLBACK),
-            ("code_verifier", VERIFIER),
-        ]);
-    let at_wiki = world.browser().send(&call).json();
+    let mut fields = redemption(&code);
+    fields[2].1 = WIKI_CALLBACK;
+    let wiki = basic("wiki", SECRET);
+    let at_wiki = post(&world, "/token", Some(&wiki), &fields).json();
     assert_eq!(at_wiki["scope"], "openid editor", "{at_wiki}");
 }
 

@@ -33,11 +33,8 @@ fn anywhere(more: &str) -> Setup {
 }
 
 fn post(gateway: &Gateway, world: &World, path: &str, fields: &[(&str, &str)]) -> Response {
-    let basic = STANDARD.encode(format!("robot:{SECRET}"));
-    let call = Call::bare("POST", &format!("{ISSUER}{path}"))
-        .header("Authorization", &format!("Basic {basic}"))
-        .form(fields);
-    Browser::new(gateway.port, &world.secrets).send(&call)
+    let robot = basic("robot", SECRET);
+    post_at(world, (ISSUER, gateway.port), path, Some(&robot), fields)
 }
 
 /// A token that `gateway` has signed.

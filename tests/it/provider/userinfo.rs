@@ -21,12 +21,6 @@ fn signed(algorithm: &str) -> World {
     World::with(&setup)
 }
 
-fn userinfo(world: &World, token: &str) -> Response {
-    let call = Call::script(&format!("{}/userinfo", issuer(world)))
-        .header("Authorization", &format!("Bearer {token}"));
-    world.browser().send(&call)
-}
-
 fn access_token(world: &World) -> String {
     let done = log_in(world, &mut world.browser(), "alice", &[]);
     let tokens = redeem(world, &code(world, &done)).json();
@@ -37,8 +31,7 @@ fn access_token(world: &World) -> String {
 
 /// The published key that a JWT names.
 fn key_of(world: &World, jwt: &str) -> Value {
-    let head = URL_SAFE_NO_PAD.decode(jwt.split('.').next().unwrap());
-    let head: Value = serde_json::from_slice(&head.unwrap()).unwrap();
+    let head = header(jwt);
     let jwks = world.browser().get(&format!("{}/jwks", issuer(world)));
     let keys = jwks.json()["keys"].as_array().unwrap().clone();
     let mut named = keys.into_iter().filter(|key| key["kid"] == head["kid"]);

@@ -6,7 +6,6 @@ use crate::openid_provider::settings::UnknownScopes;
 const EDITOR: &str = "editor: {grant: [{groups: [wiki-editors]}]}";
 const SIGNING: &str = "signing: {algorithm: RS256, rotate_every: 30d}";
 const NATIVE: &str = "      scopes: [openid, offline_access]\n";
-const HASH: &str = "'$argon2id$v=19$m=7168,t=5,p=1$c29tZXNhbHRzb21lc2FsdA$Ab6+sBE+Tsn+6D2ktLNSwf7zGnZPIzn8umPKJj3WcwM'";
 
 /// Row 128, F23.
 #[test]

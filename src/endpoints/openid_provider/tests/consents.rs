@@ -88,28 +88,15 @@ async fn a_full_store_takes_no_answer() {
 }
 
 /// A request as it reaches an endpoint.
-fn with_call<T>(place: &Place, act: impl FnOnce(&Call<'_>) -> T) -> T {
-    let mut headers = HeaderMap::new();
-    headers.insert("host", HeaderValue::from_static("sso.example"));
-    let target = ("/oidc/consent", None);
-    let request =
-        RequestView::parse("POST", Named::Host, target, &headers, place.address, None).unwrap();
-    let url = Url::parse("https://sso.example").unwrap();
-    act(&Call {
-        gateway: &place.gateway,
-        snapshot: &place.gateway.snapshot(),
-        request: &request,
-        origin: &Arc::new(Origin::of_url(&url).unwrap()),
-        request_id: &RequestId::parse("r-1").unwrap(),
-        is_from_trusted_proxy: false,
-        body: b"",
-        now: place.now,
-    })
+async fn at_consent<T>(place: &Place, act: impl AsyncFnOnce(&Call<'_>) -> T) -> T {
+    let target = ("POST", "/oidc/consent", None);
+    let when = (place.now, place.address);
+    with_call(&place.gateway, when, target, (&[], ""), act).await
 }
 
 /// F20: a page that was left open approves nothing the next day.
-#[test]
-fn f20_a_page_counts_for_an_hour_and_for_what_it_has_shown() {
+#[tokio::test]
+async fn f20_a_page_counts_for_an_hour_and_for_what_it_has_shown() {
     let place = Place::new();
     let snapshot = place.gateway.snapshot();
     let provider = snapshot.openid_provider().unwrap();
@@ -130,18 +117,21 @@ fn f20_a_page_counts_for_an_hour_and_for_what_it_has_shown() {
     };
     let scope = Scope::parse("openid profile").unwrap();
     let rd = ReturnTo::of_sealed("/oidc/authorize?x=1".to_owned());
-    let page = with_call(&place, |call| {
+    let page = at_consent(&place, async |call| {
         consent_form::page(call, provider, &request, &authentication, &scope, &rd)
     });
+    let page = page.await;
     let html = String::from_utf8(page.body.to_vec()).unwrap();
     let (_, token) = html.split_once("name=\"csrf\" value=\"").unwrap();
     let (token, _) = token.split_once('"').unwrap();
-    let shown = |place: &Place, sid: &str, rd: &str| {
-        with_call(place, |call| consent_form::shown(call, sid, rd, token))
+    let shown = async |place: &Place, sid: &str, rd: &str| {
+        let act = async |call: &Call<'_>| consent_form::shown(call, sid, rd, token);
+        at_consent(place, act).await
     };
     let last = place.later(60 * 60 - 1);
-    assert_eq!(shown(&last, "sid-1", rd.as_str()), Some(scope));
-    assert_eq!(shown(&place.later(60 * 60), "sid-1", rd.as_str()), None);
-    assert_eq!(shown(&place, "sid-2", rd.as_str()), None);
-    assert_eq!(shown(&place, "sid-1", "/oidc/authorize?x=2"), None);
+    assert_eq!(shown(&last, "sid-1", rd.as_str()).await, Some(scope));
+    let over = place.later(60 * 60);
+    assert_eq!(shown(&over, "sid-1", rd.as_str()).await, None);
+    assert_eq!(shown(&place, "sid-2", rd.as_str()).await, None);
+    assert_eq!(shown(&place, "sid-1", "/oidc/authorize?x=2").await, None);
 }

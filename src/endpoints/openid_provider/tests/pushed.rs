@@ -1,5 +1,7 @@
 //! Requests that clients push, and how long they are worth something.
 
+use url::Url;
+
 use super::*;
 use crate::jose::SigningKey;
 use crate::jose::client_assertion::AssertionKey;

@@ -1,7 +1,3 @@
-use std::collections::BTreeMap;
-
-use serde_json::Map;
-
 use super::*;
 use crate::identity::Identity;
 use crate::secret::Secret;
@@ -15,21 +11,7 @@ fn token(text: &str) -> Option<Secret<String>> {
 
 fn session(refresh_token: Option<Secret<String>>) -> Session {
     Session {
-        identity: Identity {
-            identity_provider: "corp".to_owned(),
-            subject: "s-1".to_owned(),
-            user: "alice".to_owned(),
-            preferred_username: None,
-            email: None,
-            email_verified: false,
-            name: None,
-            groups: Vec::new(),
-            roles: Vec::new(),
-            scopes: Vec::new(),
-            attributes: BTreeMap::new(),
-            claims: Map::new(),
-            client: None,
-        },
+        identity: Identity::of_test("corp", "s-1", "alice"),
         origin: "https://sso.example".to_owned(),
         created_at: Timestamp(1_000),
         authenticated_at: Timestamp(1_000),

@@ -33,13 +33,6 @@ fn given(world: &World, mut raw: Raw) -> Option<Value> {
     Some(noted(world, answer.json()))
 }
 
-#[track_caller]
-fn next(world: &World, refresh_token: &str) -> Value {
-    let answer = as_shop(world, "/token", &renewal(refresh_token));
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    noted(world, answer.json())
-}
-
 /// A code that was presented when the gateway was killed, and what came back, if anything did.
 #[track_caller]
 fn check_code(world: &World, code: &str, before: Option<Value>) -> &'static str {
@@ -71,13 +64,13 @@ fn check_code(world: &World, code: &str, before: Option<Value>) -> &'static str 
 /// A refresh token that was presented then. The client does what clients do: it tries again.
 #[track_caller]
 fn check_refresh(world: &World, old: &str, before: Option<Value>) {
-    let retried = next(world, old);
+    let retried = renewed(world, old);
     let successor = text(&retried, "refresh_token");
     assert_ne!(successor, old);
     if let Some(before) = before {
         assert_eq!(text(&before, "refresh_token"), successor, "one successor");
     }
-    let again = next(world, old);
+    let again = renewed(world, old);
     assert_eq!(
         text(&again, "refresh_token"),
         successor,
@@ -85,7 +78,7 @@ fn check_refresh(world: &World, old: &str, before: Option<Value>) {
     );
     assert_eq!(introspect(world, old)["active"], false);
     // The line goes on from the successor, and only from there.
-    let third = next(world, successor);
+    let third = renewed(world, successor);
     assert_refused(
         &as_shop(world, "/token", &renewal(old)),
         400,

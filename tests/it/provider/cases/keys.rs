@@ -34,9 +34,7 @@ fn key_set(world: &World) -> Value {
 }
 
 fn kid(token: &str) -> String {
-    let head = token.split('.').next().unwrap_or_default();
-    let head: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(head).unwrap()).unwrap();
-    text(&head, "kid").to_owned()
+    text(&header(token), "kid").to_owned()
 }
 
 /// What the clients share. How far the clock is off: it is set while nobody is in the middle of a round, for

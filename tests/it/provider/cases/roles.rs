@@ -93,13 +93,6 @@ fn f23_a_role_in_one_app_is_none_in_another() {
     }
 }
 
-#[track_caller]
-fn renewed(world: &World, tokens: &Value) -> Value {
-    let answer = as_shop(world, "/token", &renewal(text(tokens, "refresh_token")));
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    noted(world, answer.json())
-}
-
 #[test]
 fn f24_a_role_that_was_taken_away_is_gone_with_the_next_refresh() {
     let world = World::with(&local(""));
@@ -109,7 +102,7 @@ fn f24_a_role_that_was_taken_away_is_gone_with_the_next_refresh() {
     world
         .gateway
         .edit_and_reload("groups: [wiki-editors]}\n", "groups: [wiki-readers]}\n");
-    let less = renewed(&world, &mine);
+    let less = renewed(&world, text(&mine, "refresh_token"));
     assert_eq!(less["scope"], "openid offline_access");
     assert_eq!(
         claims(&less["access_token"])["scope"],
@@ -132,7 +125,7 @@ fn f24_a_role_that_was_taken_away_is_gone_with_the_next_refresh() {
     world
         .gateway
         .edit_and_reload("offline_access, editor]", "offline_access]");
-    let less = renewed(&world, &asked);
+    let less = renewed(&world, text(&asked, "refresh_token"));
     assert_eq!(less["scope"], "openid offline_access");
 }
 
@@ -175,7 +168,7 @@ fn f24_a_user_who_is_gone_refreshes_no_more_not_even_when_they_come_back() {
         .edit_and_reload("username: bert", "username: bob");
     assert_dead(&world, &his);
     let again = tokens(&world, &mut signed_in(&world, "bob"), OFFLINE);
-    renewed(&world, &again);
+    renewed(&world, text(&again, "refresh_token"));
 }
 
 #[test]
