@@ -229,7 +229,7 @@ impl Preview<'_> {
         })?;
         let facts = SessionFacts::new(session, accounts.as_ref(), NEW_EACH_TIME.to_owned());
         let state = facts.as_ref().map(SessionFacts::login_state);
-        let judged = judge::judge(&request, state, self.now, self.provider, self.now);
+        let judged = judge::judge(&request, state, Some(self.now), self.provider, self.now);
         let authentication = match judged {
             Judgement::Grant(authentication) => *authentication,
             Judgement::Refuse(refusal) => return Err(refusal.into()),

@@ -7,7 +7,7 @@ use std::fmt;
 
 use aws_lc_rs::digest;
 
-/// A JWS algorithm of RFC 7518 section 3 and RFC 8037.
+/// A JWS algorithm of RFC 7518 section 3, RFC 8037 and RFC 9864.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -26,7 +26,7 @@ pub enum Algorithm {
     ES256,
     /// ECDSA on P-384 with SHA-384.
     ES384,
-    /// Ed25519.
+    /// Ed25519, under the name of RFC 8037 or under the one of RFC 9864, which names the curve too.
     EdDSA,
     /// HMAC with SHA-256.
     HS256,
@@ -71,7 +71,7 @@ impl Algorithm {
     /// Every algorithm with a public key: what is allowed when the configuration names none.
     pub const PUBLIC_KEY: &[Self] = Self::ALL.split_at(9).0;
 
-    /// The registered name.
+    /// The registered name; of two the one that everybody knows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::RS256 => "RS256",
@@ -91,6 +91,10 @@ impl Algorithm {
 
     /// Reads a registered name in its exact case.
     pub fn parse(text: &str) -> Option<Self> {
+        // Libraries sign with the name that says which curve it is; no other curve was ever meant here.
+        if text == "Ed25519" {
+            return Some(Self::EdDSA);
+        }
         Self::ALL
             .iter()
             .copied()
@@ -137,8 +141,10 @@ mod tests {
         for algorithm in Algorithm::ALL {
             assert_eq!(Algorithm::parse(algorithm.as_str()), Some(*algorithm));
         }
+        assert_eq!(Algorithm::parse("Ed25519"), Some(Algorithm::EdDSA));
         for text in [
-            "none", "None", "NONE", "nOnE", "", "rs256", "RS256 ", "ES512", "ES256K",
+            "none", "None", "NONE", "nOnE", "", "rs256", "RS256 ", "ES512", "ES256K", "ed25519",
+            "Ed448", "ESP256",
         ] {
             assert_eq!(Algorithm::parse(text), None, "{text}");
         }

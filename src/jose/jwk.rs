@@ -231,7 +231,8 @@ fn allowed(jwk: &Map<String, Value>, family: KeyFamily) -> Result<Vec<Algorithm>
     match string(jwk, "alg")? {
         None => Ok(of_family.collect()),
         Some(name) => {
-            let named: Vec<Algorithm> = of_family.filter(|own| own.as_str() == name).collect();
+            let named = Algorithm::parse(name);
+            let named: Vec<Algorithm> = of_family.filter(|own| named == Some(*own)).collect();
             if named.is_empty() {
                 return Err(DropReason::AlgorithmMismatch(name.to_owned()));
             }

@@ -73,8 +73,9 @@ pub struct LoginWish {
     pub select_account: bool,
 }
 
-/// Judges `request`. `asked_at` is when the request was first seen here: a login that ended since then
-/// was made for it.
+/// Judges `request`. `asked_at` is when the request was first seen here, if it comes back from a login: one
+/// that ended since then was made for it. No login was made for a request that is new, not even one of the
+/// same second: an application that does not like a login asks for a better one at once.
 ///
 /// Checks in this order: somebody is logged in, by a way that is still offered; `prompt`; `max_age`; the
 /// hinted subject and a requested `sub`; an essential `acr`; a wished `acr`.
@@ -83,23 +84,25 @@ pub struct LoginWish {
 pub fn judge(
     request: &AuthorizationRequest,
     login: Option<LoginState<'_>>,
-    asked_at: Timestamp,
+    asked_at: Option<Timestamp>,
     settings: &OpenIdProviderSettings,
     now: Timestamp,
 ) -> Judgement {
+    let is_for_it = |login: LoginState<'_>| asked_at.is_some_and(|at| login.logged_in_at >= at);
     let usable = login.filter(|login| is_offered(login.identity, settings));
     let Some(login) = usable else {
-        let is_tried = login.is_some_and(|login| login.logged_in_at >= asked_at);
+        let is_tried = login.is_some_and(is_for_it);
         return need(request, is_tried, false, LOGIN_REQUIRED);
     };
-    let is_tried = login.logged_in_at >= asked_at;
+    let is_tried = is_for_it(login);
     let wants_login = request.prompt.login || request.prompt.select_account;
     if wants_login && !is_tried {
         return need(request, false, request.prompt.login, LOGIN_REQUIRED);
     }
     // A login for this very request is as new as it can be: with `max_age=0` the way back takes time
     // too. The leeway is for the identity provider's clock, which set `auth_time`.
-    let is_fresh = is_tried && login.auth_time.after(LEEWAY_DEFAULT) >= asked_at;
+    let is_fresh =
+        is_tried && asked_at.is_some_and(|at| login.auth_time.after(LEEWAY_DEFAULT) >= at);
     if request.prompt.login && !is_fresh {
         return need(request, is_tried, true, NOT_AGAIN);
     }

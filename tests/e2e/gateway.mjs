@@ -19,7 +19,8 @@ export const SAMPLE_APP = process.env.SAMPLE_APP_BIN ?? path.join(TARGET, 'debug
 // Deadlines, in milliseconds: long enough for a loaded machine, reached only when something is broken.
 const START_MS_MAX = 20_000
 const END_MS_MAX = 45_000
-// Between two questions to /readyz.
+const LINE_MS_MAX = 10_000
+// Between two questions to /readyz, and two looks at the output.
 const ASK_AGAIN_MS = 25
 
 // Client secrets begin so: one look at the log finds any of them.
@@ -120,6 +121,16 @@ export async function startGateway({ yaml, adminPort, env = {}, files = {} }) {
     folder,
     adminUrl: `http://127.0.0.1:${adminPort}`,
     output: () => output,
+    /** The first line of its output with `text` in it, which may be on its way still. */
+    async line(text) {
+      const deadline = Date.now() + LINE_MS_MAX
+      for (;;) {
+        const found = output.split('\n').slice(0, -1).find((line) => line.includes(text))
+        if (found) return found
+        assert.ok(Date.now() < deadline, `no line with ${text}:\n${output}`)
+        await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS))
+      }
+    },
     /** Ends it; fails if it ended badly or said what it must not. `secrets` are values that were in use. */
     async stop(secrets = []) {
       const metrics = await fetch(`${gateway.adminUrl}/metrics`).then((answer) => answer.text())

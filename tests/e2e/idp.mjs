@@ -226,7 +226,8 @@ function interactions(provider, accounts, name, acrValues) {
       return html(response, 200, loginPage(name, uid, username, 'Wrong user name or password'))
     }
     const acr = kindOf(details.params, acrValues)
-    return finish({ select_account: {}, login: { accountId: subjectOf(username), ...(acr && { acr }) } })
+    // Who logs in has agreed too, where a client has asked for that.
+    return finish({ select_account: {}, login: { accountId: subjectOf(username), ...(acr && { acr }) }, consent: {} })
   }
 }
 

@@ -7,7 +7,7 @@ import * as oidc from 'openid-client'
 import { launch, shoot, visitor } from './browser.mjs'
 import { CLIENT_SECRET, VESTIBULE } from './gateway.mjs'
 import { formOf, HttpClient } from './http-client.mjs'
-import { PASSWORDS, SECRET, SECRET_REFERENCE, startCallback, startProvider } from './provider.mjs'
+import { kept, newRequest, PASSWORDS, relyingParty, SECRET, SECRET_REFERENCE, startCallback, startProvider } from './provider.mjs'
 
 const API = 'https://orders.example.com'
 const SCOPES = ['openid', 'profile', 'email', 'offline_access', 'editor']
@@ -42,27 +42,17 @@ after(async () => {
   await callback?.stop()
 })
 
-/** What a relying party knows of our provider by its own discovery. */
-async function relyingParty(id, authentication, metadata = {}) {
-  return oidc.discovery(new URL(provider.issuer), id, metadata, authentication, { execute: [oidc.allowInsecureRequests] })
-}
-const shop = () => relyingParty('shop', oidc.ClientSecretBasic(SECRET))
+const shop = () => relyingParty(provider, 'shop')
 
 /** Sends `user` to our provider and returns the token answer; `client` is the user's browser. */
 async function logIn(config, user, { client = new HttpClient(), ...parameters } = {}) {
-  const verifier = oidc.randomPKCECodeVerifier()
-  const [state, nonce] = [oidc.randomState(), oidc.randomNonce()]
-  const url = oidc.buildAuthorizationUrl(config, {
-    redirect_uri: callback.url, scope: 'openid', state, nonce,
-    code_challenge: await oidc.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256', ...parameters,
-  })
+  const { url, checks } = await newRequest(config, { redirect_uri: callback.url, ...parameters })
   const before = callback.arrivals.length
-  const page = await client.logIn(url.href, user, PASSWORDS[user])
+  const page = await client.logIn(url, user, PASSWORDS[user])
   assert.equal(callback.arrivals.length, before + 1, `nobody came back: ${page.status} at ${page.url}: ${page.text}`)
   const arrived = callback.arrivals.at(-1)
-  const checks = { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce, idTokenExpected: true }
   const tokens = await oidc.authorizationCodeGrant(config, arrived.method === 'POST' ? arrived.clone() : new URL(arrived.url), checks)
-  for (const name of ['access_token', 'id_token', 'refresh_token']) if (tokens[name]) provider.secrets.add(tokens[name])
+  kept(provider, tokens)
   return { tokens, arrived, checks }
 }
 
@@ -135,7 +125,7 @@ test('one sign-in serves several applications, each with what it may ask for', a
   const config = await shop()
   const first = await logIn(config, 'bob', { client: bob, scope: 'openid editor' })
   assert.equal(first.tokens.scope, 'openid', 'bob is no editor')
-  const poster = await relyingParty('poster', oidc.ClientSecretPost(SECRET))
+  const poster = await relyingParty(provider, 'poster', { authentication: oidc.ClientSecretPost(SECRET) })
   const page = await bob.request(oidc.buildAuthorizationUrl(poster, {
     redirect_uri: callback.url, scope: 'openid', code_challenge: 'A'.repeat(43), code_challenge_method: 'S256', state: 'x',
   }).href)
@@ -151,13 +141,15 @@ test('one sign-in serves several applications, each with what it may ask for', a
 })
 
 test('form_post, private_key_jwt and ES256; a public native client and EdDSA', async () => {
-  const signer = await relyingParty('signer', oidc.PrivateKeyJwt({ key: keys.privateKey, kid: 'one' }), { id_token_signed_response_alg: 'ES256' })
+  const signer = await relyingParty(provider, 'signer', {
+    authentication: oidc.PrivateKeyJwt({ key: keys.privateKey, kid: 'one' }), metadata: { id_token_signed_response_alg: 'ES256' },
+  })
   const posted = await logIn(signer, 'alice', { response_mode: 'form_post', scope: 'openid offline_access' })
   assert.equal(posted.arrived.method, 'POST')
   assert.equal(posted.tokens.claims().aud, 'signer')
   provider.secrets.add((await oidc.refreshTokenGrant(signer, posted.tokens.refresh_token)).refresh_token)
 
-  const phone = await relyingParty('phone', oidc.None(), { id_token_signed_response_alg: 'EdDSA' })
+  const phone = await relyingParty(provider, 'phone', { authentication: oidc.None(), metadata: { id_token_signed_response_alg: 'EdDSA' } })
   const { tokens } = await logIn(phone, 'bob', { scope: 'openid profile offline_access' })
   assert.equal(tokens.claims().sub, 'bob')
   provider.secrets.add((await oidc.refreshTokenGrant(phone, tokens.refresh_token)).refresh_token)
@@ -172,14 +164,14 @@ test('a code counts once, and its second use ends what the first one gave', asyn
 })
 
 test('a wrong secret, a wrong verifier and a foreign refresh token are refused', async () => {
-  const wrong = await relyingParty('shop', oidc.ClientSecretBasic(`${SECRET}x`))
+  const wrong = await relyingParty(provider, 'shop', { authentication: oidc.ClientSecretBasic(`${SECRET}x`) })
   await assert.rejects(oidc.refreshTokenGrant(wrong, 'x'), (error) => {
     assert.deepEqual([error.status, error.cause[0].scheme], [401, 'basic'])
     return true
   })
   const config = await shop()
   const { tokens } = await logIn(config, 'alice', { scope: 'openid offline_access' })
-  const phone = await relyingParty('phone', oidc.None())
+  const phone = await relyingParty(provider, 'phone', { authentication: oidc.None() })
   await assert.rejects(oidc.refreshTokenGrant(phone, tokens.refresh_token), refusal('invalid_grant'))
   const url = oidc.buildAuthorizationUrl(config, {
     redirect_uri: callback.url, scope: 'openid', state: 'x',
@@ -191,14 +183,14 @@ test('a wrong secret, a wrong verifier and a foreign refresh token are refused',
 })
 
 test('a program gets a token for an API, and the API learns of it by introspection', async () => {
-  const robot = await relyingParty('robot', oidc.ClientSecretBasic(SECRET))
+  const robot = await relyingParty(provider, 'robot')
   const tokens = await oidc.clientCredentialsGrant(robot, { scope: 'orders.read' })
   provider.secrets.add(tokens.access_token)
   assert.deepEqual([tokens.id_token, tokens.refresh_token, tokens.scope], [undefined, undefined, 'orders.read'])
-  const orders = await relyingParty('orders', oidc.ClientSecretBasic(SECRET))
+  const orders = await relyingParty(provider, 'orders')
   const known = await oidc.tokenIntrospection(orders, tokens.access_token)
   assert.deepEqual([known.active, known.sub, known.client_id, known.aud, known.scope], [true, 'robot', 'robot', API, 'orders.read'])
-  const stranger = await relyingParty('poster', oidc.ClientSecretPost(SECRET))
+  const stranger = await relyingParty(provider, 'poster', { authentication: oidc.ClientSecretPost(SECRET) })
   assert.deepEqual(await oidc.tokenIntrospection(stranger, tokens.access_token), { active: false })
   await oidc.tokenRevocation(robot, tokens.access_token)
   assert.deepEqual(await oidc.tokenIntrospection(orders, tokens.access_token), { active: false })
@@ -227,7 +219,7 @@ test('in a browser: the sign-in page, a wrong password, and back to the applicat
   const fields = new URLSearchParams(await callback.arrivals.at(-1).text())
   assert.equal(fields.get('state'), 'y')
   assert.equal(fields.get('iss'), provider.issuer)
-  for (const { value } of await context.cookies()) if (value) provider.secrets.add(value)
+  await provider.keep(context)
   await context.close()
 })
 

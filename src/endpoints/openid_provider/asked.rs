@@ -46,6 +46,8 @@ const NOTE_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// A request as the client has put it.
 pub struct Asked {
+    /// Whether it comes from the client, and not back from a login or from a page.
+    is_new: bool,
     /// Its parameters, encoded.
     pub text: String,
     /// When it was first seen.
@@ -54,6 +56,13 @@ pub struct Asked {
     pub way: Way,
     /// What a request that was pushed is told from all others by, from when it goes through a login.
     once: Option<String>,
+}
+
+impl Asked {
+    /// When it was first seen, if it has been sent on since: a login of then or later was made for it.
+    pub fn seen_before(&self) -> Option<Timestamp> {
+        (!self.is_new).then_some(self.at)
+    }
 }
 
 /// A pushed request on its way through a login.
@@ -88,6 +97,7 @@ pub async fn read(call: &Call<'_>, query: &str) -> Result<Asked, Box<Failure>> {
     }
     if let Some(text) = pushed(call, &text).await? {
         return Ok(Asked {
+            is_new: true,
             text,
             at: call.now,
             way: Way::Pushed,
@@ -98,12 +108,14 @@ pub async fn read(call: &Call<'_>, query: &str) -> Result<Asked, Box<Failure>> {
     let noted = noted.and_then(|(before, note)| Some((before, opened(call, before, note)?)));
     Ok(match noted {
         Some((before, at)) => Asked {
+            is_new: false,
             text: before.to_owned(),
             at,
             way: Way::Browser,
             once: None,
         },
         None => Asked {
+            is_new: true,
             text,
             at: call.now,
             way: Way::Browser,
@@ -165,6 +177,7 @@ async fn carried(call: &Call<'_>, sealed: &str) -> Result<Asked, Box<Failure>> {
         return Err(over());
     }
     Ok(Asked {
+        is_new: false,
         text,
         at,
         way: Way::Pushed,

@@ -89,7 +89,7 @@ pub async fn go_on(
     };
     let facts = (live.as_ref()).and_then(|live| SessionFacts::of(call, live));
     let state = facts.as_ref().map(SessionFacts::login_state);
-    match judge::judge(&request, state, asked.at, provider, call.now) {
+    match judge::judge(&request, state, asked.seen_before(), provider, call.now) {
         Judgement::NeedLogin(wish) => log_in(call, provider, &request, asked, wish).await,
         Judgement::Refuse(refusal) => Ok(refused(call, provider, &request, &refusal)),
         Judgement::Grant(authentication) => {

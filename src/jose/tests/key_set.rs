@@ -118,7 +118,7 @@ fn unknown_kinds_and_curves_are_dropped() {
 
 #[test]
 fn an_algorithm_of_another_kind_drops_the_key() {
-    for algorithm in ["ES256", "HS256", "none", "RSA-OAEP", "rs256", ""] {
+    for algorithm in ["ES256", "HS256", "none", "RSA-OAEP", "rs256", "Ed25519", ""] {
         let found = algorithm.to_owned();
         check_dropped(
             RSA.jwk_with(json!({"alg": algorithm})),
@@ -132,6 +132,13 @@ fn an_algorithm_of_another_kind_drops_the_key() {
             DropReason::AlgorithmMismatch(found),
         );
     }
+    for name in ["EdDSA", "Ed25519"] {
+        check_kept(ED25519.jwk_with(json!({"alg": name})));
+    }
+    check_dropped(
+        ED25519.jwk_with(json!({"alg": "Ed448"})),
+        DropReason::AlgorithmMismatch("Ed448".to_owned()),
+    );
     check_dropped(
         RSA.jwk_with(json!({"alg": 7})),
         DropReason::WrongType("alg"),

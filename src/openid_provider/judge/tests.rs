@@ -34,7 +34,7 @@ fn verdict(more: &str, seconds_ago: Option<i64>, acr: Option<&str>) -> String {
         amr: &[],
         sid: "sid-1",
     });
-    word(&judge(&request(more), login, ASKED, &provider(), NOW))
+    word(&judge(&request(more), login, Some(ASKED), &provider(), NOW))
 }
 
 fn word(judgement: &Judgement) -> String {
@@ -101,7 +101,13 @@ fn a_provider_that_does_not_ask_again_ends_in_an_error() {
             amr: &[],
             sid: "sid-1",
         };
-        word(&judge(&request(more), Some(login), ASKED, &provider(), NOW))
+        word(&judge(
+            &request(more),
+            Some(login),
+            Some(ASKED),
+            &provider(),
+            NOW,
+        ))
     };
     assert_eq!(verdict("&max_age=60", 3_600), "login_required");
     assert_eq!(verdict("&max_age=7200", 3_600), "grant");
@@ -187,7 +193,7 @@ fn a_session_from_elsewhere_is_none() {
         word(&judge(
             &request(more),
             Some(login(ago)),
-            ASKED,
+            Some(ASKED),
             &provider(),
             NOW,
         ))
@@ -195,6 +201,42 @@ fn a_session_from_elsewhere_is_none() {
     assert_eq!(verdict(60, ""), "login");
     assert_eq!(verdict(5, ""), "login_required");
     assert_eq!(verdict(60, "&prompt=none"), "login_required");
+}
+
+/// Times are whole seconds, and an application asks for more as soon as it has seen a login.
+#[test]
+fn a_login_of_the_same_second_was_not_made_for_a_new_request() {
+    let identity = alice();
+    let verdict = |more: &str, asked_at| {
+        let login = LoginState {
+            identity: &identity,
+            auth_time: NOW,
+            logged_in_at: NOW,
+            acr: None,
+            amr: &[],
+            sid: "sid-1",
+        };
+        word(&judge(
+            &request(more),
+            Some(login),
+            asked_at,
+            &provider(),
+            NOW,
+        ))
+    };
+    let essential = "&claims=%7B%22id_token%22%3A%7B%22acr%22%3A%7B%22essential%22%3Atrue%2C\
+                     %22value%22%3A%22gold%22%7D%7D%7D";
+    for (more, new, back) in [
+        ("", "grant", "grant"),
+        ("&max_age=0", "grant", "grant"),
+        ("&prompt=login", "again", "grant"),
+        ("&prompt=select_account", "select", "grant"),
+        ("&acr_values=gold", "again", "grant"),
+        (essential, "again", "unmet_authentication_requirements"),
+    ] {
+        assert_eq!(verdict(more, None), new, "{more}");
+        assert_eq!(verdict(more, Some(NOW)), back, "{more}");
+    }
 }
 
 #[test]
@@ -208,7 +250,8 @@ fn the_authentication_says_what_is_known() {
         amr: &["pwd".to_owned()],
         sid: "sid-1",
     };
-    let Judgement::Grant(found) = judge(&request(""), Some(login), ASKED, &provider(), NOW) else {
+    let Judgement::Grant(found) = judge(&request(""), Some(login), Some(ASKED), &provider(), NOW)
+    else {
         panic!("it is granted")
     };
     assert_eq!(found.subject, subject(&identity));

@@ -216,6 +216,7 @@ fn proofs_by_elliptic_curves_pass_and_forged_ones_do_not() {
     for (algorithm, jwk, name, sign, other) in [
         ("ES256", &ec_jwk, &ec_name, &by_ec as Sign<'_>, &ed_jwk),
         ("EdDSA", &ed_jwk, &ed_name, &by_ed, &ec_jwk),
+        ("Ed25519", &ed_jwk, &ed_name, &by_ed, &ec_jwk),
     ] {
         let bound = token(&world, &json!({"cnf": {"jkt": keys::code_challenge(name)}}));
         let made = |algorithm: &str, jwk: &Value, sign: Sign<'_>| {

@@ -95,28 +95,33 @@ fn every_odd_signature_of_a_curve() {
             refused(name, &joined(&signed, &right));
         }
     }
-    let header = r#"{"alg":"EdDSA","kid":"ed"}"#;
-    let signed = message(header, &claims().to_string());
-    let pair = signature::Ed25519KeyPair::from_pkcs8(&ED25519.der).unwrap();
-    let right = pair.sign(signed.as_bytes()).as_ref().to_vec();
-    assert!(is_accepted(&joined(&signed, &right)));
-    // S + L is the same number to a verifier that does not look at its range (RFC 8032 section 5.1.7).
-    let order = "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
-    let mut carry = 0;
-    let mut malleable = right.clone();
-    for (index, place) in (0..64).step_by(2).enumerate() {
-        let digit = u16::from_str_radix(&order[place..place + 2], 16).unwrap();
-        let sum = u16::from(malleable[32 + index]) + digit + carry;
-        malleable[32 + index] = u8::try_from(sum & 0xff).unwrap();
-        carry = sum >> 8;
-    }
-    for (name, signature) in [
-        ("S above the order", malleable),
-        ("zeros", vec![0; 64]),
-        ("cut", right[..63].to_vec()),
-        ("longer", [&right[..], &[0]].concat()),
-        ("R of small order", [&[1][..], &[0; 63]].concat()),
-    ] {
-        refused(&format!("EdDSA: {name}"), &joined(&signed, &signature));
+    for algorithm in ["EdDSA", "Ed25519"] {
+        let header = json!({"alg": algorithm, "kid": "ed"}).to_string();
+        let signed = message(&header, &claims().to_string());
+        let pair = signature::Ed25519KeyPair::from_pkcs8(&ED25519.der).unwrap();
+        let right = pair.sign(signed.as_bytes()).as_ref().to_vec();
+        assert!(is_accepted(&joined(&signed, &right)));
+        // S + L is the same number to a verifier that does not look at its range (RFC 8032 section 5.1.7).
+        let order = "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
+        let mut carry = 0;
+        let mut malleable = right.clone();
+        for (index, place) in (0..64).step_by(2).enumerate() {
+            let digit = u16::from_str_radix(&order[place..place + 2], 16).unwrap();
+            let sum = u16::from(malleable[32 + index]) + digit + carry;
+            malleable[32 + index] = u8::try_from(sum & 0xff).unwrap();
+            carry = sum >> 8;
+        }
+        for (name, signature) in [
+            ("S above the order", malleable),
+            ("zeros", vec![0; 64]),
+            ("cut", right[..63].to_vec()),
+            ("longer", [&right[..], &[0]].concat()),
+            ("R of small order", [&[1][..], &[0; 63]].concat()),
+        ] {
+            refused(
+                &format!("{algorithm}: {name}"),
+                &joined(&signed, &signature),
+            );
+        }
     }
 }
