@@ -97,6 +97,15 @@ pub enum AuditEvent<'a> {
         /// Why.
         cause: SessionEnd,
     },
+    /// A user has answered whether a client of our own provider may have what it asks for.
+    ConsentAnswered {
+        /// The `client_id`.
+        client: &'a str,
+        /// The user.
+        person: Person<'a>,
+        /// Whether it may.
+        is_given: bool,
+    },
     /// Our own provider gave a client a code for a user.
     CodeIssued {
         /// The `client_id`.
@@ -193,6 +202,19 @@ impl AuditEvent<'_> {
                 event: "offline_access_ended",
                 person: Some(person),
                 reason: Some(cause.as_str()),
+                ..nothing
+            },
+            Self::ConsentAnswered {
+                client,
+                person,
+                is_given,
+            } => Told {
+                event: match is_given {
+                    true => "consent_given",
+                    false => "consent_denied",
+                },
+                client: Some(client),
+                person: Some(person),
                 ..nothing
             },
             Self::CodeIssued { client, person } => Told {
@@ -325,6 +347,16 @@ mod tests {
             AuditEvent::CodeIssued { client, person },
             json!({"event": "code_issued", "client": "shop", "subject": "s1", "user": "alice"}),
         );
+        for (is_given, event) in [(true, "consent_given"), (false, "consent_denied")] {
+            check(
+                AuditEvent::ConsentAnswered {
+                    client,
+                    person,
+                    is_given,
+                },
+                json!({"event": event, "client": "shop", "subject": "s1", "user": "alice"}),
+            );
+        }
         let grant_type = "client_credentials";
         check(
             AuditEvent::TokensIssued {

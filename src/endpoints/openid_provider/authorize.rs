@@ -23,6 +23,7 @@ use crate::endpoints::rounds;
 use crate::identity::Identity;
 use crate::oidc::scope::Scope;
 use crate::openid_provider::AuthorizationRequest;
+use crate::openid_provider::Client;
 use crate::openid_provider::ErrorCode;
 use crate::openid_provider::OpenIdProviderSettings;
 use crate::openid_provider::Parameters;
@@ -116,6 +117,7 @@ pub async fn deny(
             // What was agreed to before goes too: the user has just been asked about all of it.
             let forgotten = call.gateway.forget_consent(identity, &request.client);
             forgotten.await.map_err(|_| Failure::store_unavailable())?;
+            tell_consent(call, &request.client, identity, false);
             consent::DENIED
         }
     };
@@ -199,6 +201,9 @@ async fn agreed(
             }
             request.scope = scope;
             asked::answer(call, asked).await?;
+            if allowed.is_some() {
+                tell_consent(call, &request.client, identity, true);
+            }
             grant(call, provider, &request, authentication).await
         }
         Verdict::Ask(scope) => {
@@ -213,6 +218,22 @@ async fn agreed(
             ))
         }
         Verdict::Refuse(refusal) => Ok(refused(call, provider, &request, &refusal)),
+    }
+}
+
+fn tell_consent(call: &Call<'_>, client: &Client, identity: &Identity, is_given: bool) {
+    AuditEvent::ConsentAnswered {
+        client: &client.client_id,
+        person: person(identity),
+        is_given,
+    }
+    .emit(&audit_origin(call, Some(&identity.identity_provider)));
+}
+
+fn person(identity: &Identity) -> audit::Person<'_> {
+    audit::Person {
+        subject: &identity.subject,
+        user: &identity.user,
     }
 }
 
@@ -234,10 +255,7 @@ async fn grant(
         Ok(()) => {
             AuditEvent::CodeIssued {
                 client: &request.client.client_id,
-                person: audit::Person {
-                    subject: &identity.subject,
-                    user: &identity.user,
-                },
+                person: person(&identity),
             }
             .emit(&audit_origin(call, Some(&identity.identity_provider)));
             let response = request.address.code(code.secret(), &provider.issuer);

@@ -384,3 +384,51 @@ fn users_of_an_identity_provider_are_asked_after_their_login() {
     let mut other = world.browser();
     code(&world, &again(&world, &mut other, &[]));
 }
+
+#[test]
+fn an_answer_is_an_event_that_names_the_app_and_the_user() {
+    let world = World::with(&asking(local("")));
+    let mut browser = world.browser();
+    let page = log_in(&world, &mut browser, "alice", &[]);
+    let denied = decide(&world, &mut browser, &page, "deny");
+    assert_eq!(value(&answer(&denied), "error"), "access_denied");
+    let page = again(&world, &mut browser, &[]);
+    code(&world, &decide(&world, &mut browser, &page, "allow"));
+    // What was agreed to before is no new answer.
+    code(&world, &again(&world, &mut browser, &[]));
+    let told = || -> Vec<(String, String, String)> {
+        let log = world.gateway.log();
+        let lines = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        lines
+            .map(|line| {
+                (
+                    text(&line["event"]),
+                    text(&line["client"]),
+                    text(&line["subject"]),
+                )
+            })
+            .filter(|(event, ..)| event.starts_with("consent_") || event == "code_issued")
+            .collect()
+    };
+    crate::support::eventually("both codes in the log", || {
+        told()
+            .iter()
+            .filter(|(event, ..)| event == "code_issued")
+            .count()
+            == 2
+    });
+    let of = |event: &str| (event.to_owned(), "shop".to_owned(), "alice".to_owned());
+    assert_eq!(
+        told(),
+        [
+            "consent_denied",
+            "consent_given",
+            "code_issued",
+            "code_issued"
+        ]
+        .map(of)
+    );
+}
