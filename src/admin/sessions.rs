@@ -311,10 +311,7 @@ pub async fn revoke(gateway: &Gateway, query: &str, client_address: Option<IpAdd
 
 fn tell(is_session: bool, identity: &Identity, client_address: Option<IpAddr>) {
     let cause = SessionEnd::Revoked;
-    let person = audit::Person {
-        subject: &identity.subject,
-        user: &identity.user,
-    };
+    let person = audit::Person::from(identity);
     let event = match is_session {
         true => AuditEvent::SessionEnded { person, cause },
         false => AuditEvent::OfflineAccessEnded { person, cause },

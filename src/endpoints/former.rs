@@ -41,10 +41,7 @@ pub async fn end(call: &Call<'_>, old: &LiveSession, cause: SessionEnd) -> Resul
     let ended = call.gateway.sessions.end(old.key).await;
     ended.map_err(|_| Failure::store_unavailable())?;
     let identity = &old.session.identity;
-    let person = audit::Person {
-        subject: &identity.subject,
-        user: &identity.user,
-    };
+    let person = audit::Person::from(identity);
     AuditEvent::SessionEnded { person, cause }
         .emit(&audit_origin(call, Some(&identity.identity_provider)));
     Ok(())

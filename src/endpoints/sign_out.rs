@@ -76,10 +76,7 @@ pub async fn end(call: &Call<'_>, live: &LiveSession) -> Result<(), Failure> {
         let ended = call.gateway.end_grants_of(provider, subject, Some(&sid));
         ended.await.map_err(|_| Failure::store_unavailable())?;
     }
-    let person = audit::Person {
-        subject: &identity.subject,
-        user: &identity.user,
-    };
+    let person = audit::Person::from(identity);
     AuditEvent::SignedOut(person).emit(&audit::Origin {
         request_id: Some(call.request_id),
         client_address: Some(call.request.client_address),

@@ -325,10 +325,7 @@ fn settle(gateway: &Arc<Gateway>, context: &mut Context, cookie: &CookieState, n
     }
     if let CookieState::Ended(live, _) = cookie {
         let identity = &live.session.identity;
-        let person = audit::Person {
-            subject: &identity.subject,
-            user: &identity.user,
-        };
+        let person = audit::Person::from(identity);
         let origin = audit::Origin {
             request_id: Some(&context.request_id),
             client_address: Some(context.client_address),

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use tracing::Level;
 use tracing::field;
 
+use crate::identity::Identity;
 use crate::telemetry::escape::clip;
 use crate::telemetry::fields;
 use crate::telemetry::request_id::RequestId;
@@ -33,6 +34,15 @@ pub struct Person<'a> {
     pub subject: &'a str,
     /// The attribute `user`.
     pub user: &'a str,
+}
+
+impl<'a> From<&'a Identity> for Person<'a> {
+    fn from(identity: &'a Identity) -> Self {
+        Self {
+            subject: &identity.subject,
+            user: &identity.user,
+        }
+    }
 }
 
 /// Why a session ended without its user asking.

@@ -46,7 +46,6 @@ use crate::relying_party::Prompt;
 use crate::relying_party::StartExtras;
 use crate::relying_party::is_login_hint;
 use crate::routes::ProviderPath;
-use crate::telemetry::audit;
 use crate::telemetry::audit::AuditEvent;
 
 const UNAVAILABLE: Refusal = Refusal::new(
@@ -224,17 +223,10 @@ async fn agreed(
 fn tell_consent(call: &Call<'_>, client: &Client, identity: &Identity, is_given: bool) {
     AuditEvent::ConsentAnswered {
         client: &client.client_id,
-        person: person(identity),
+        person: identity.into(),
         is_given,
     }
     .emit(&audit_origin(call, Some(&identity.identity_provider)));
-}
-
-fn person(identity: &Identity) -> audit::Person<'_> {
-    audit::Person {
-        subject: &identity.subject,
-        user: &identity.user,
-    }
 }
 
 /// Keeps a new code, and only then sends it.
@@ -246,16 +238,16 @@ async fn grant(
 ) -> Result<Answer, Box<Failure>> {
     let code = Code::from_random(random::bytes());
     let grant_id = GrantId::from_random(random::bytes());
-    let identity = authentication.identity.clone();
     let stored = authorization_code::stored(request, authentication, grant_id, provider, call.now);
     let kept = (call.gateway)
         .keep_code(call.snapshot, &code, &stored, call.now)
         .await;
     Ok(match kept {
         Ok(()) => {
+            let identity = &stored.authentication.identity;
             AuditEvent::CodeIssued {
                 client: &request.client.client_id,
-                person: person(&identity),
+                person: identity.into(),
             }
             .emit(&audit_origin(call, Some(&identity.identity_provider)));
             let response = request.address.code(code.secret(), &provider.issuer);

@@ -334,10 +334,7 @@ impl Desk<'_> {
         let idp = identity.map(|identity| identity.identity_provider.as_str());
         AuditEvent::TokensIssued {
             client: &self.client.client_id,
-            person: identity.map(|identity| audit::Person {
-                subject: &identity.subject,
-                user: &identity.user,
-            }),
+            person: identity.map(audit::Person::from),
             grant_type: grant_type.as_str(),
         }
         .emit(&audit_origin(self.call, idp));

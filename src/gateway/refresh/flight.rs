@@ -247,10 +247,7 @@ impl Flight {
         // Where the store cannot delete it, the next request comes here again.
         if let Ok(true) = self.gateway.sessions.end(self.live.key).await {
             let identity = &self.live.session.identity;
-            let person = audit::Person {
-                subject: &identity.subject,
-                user: &identity.user,
-            };
+            let person = audit::Person::from(identity);
             let origin = audit::Origin {
                 request_id: None,
                 client_address: None,

@@ -331,10 +331,7 @@ impl Alone {
         self.gateway.metrics.refresh(id, RefreshOutcome::Ended);
         let is_ended = self.gateway.end_login(&self.sid).await.is_ok();
         if is_ended {
-            let person = audit::Person {
-                subject: &identity.subject,
-                user: &identity.user,
-            };
+            let person = audit::Person::from(identity);
             let cause = SessionEnd::RefreshRefused;
             AuditEvent::OfflineAccessEnded { person, cause }.emit(&audit::Origin {
                 request_id: None,
